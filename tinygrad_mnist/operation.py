@@ -1,0 +1,805 @@
+"""Operations: a forward function, the rules of its gradient, and the record of each call."""
+
+from __future__ import annotations
+
+import inspect
+import numbers
+import threading
+import weakref
+from dataclasses import dataclass
+from itertools import count
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Array = Any  # a NumPy array, or another library's that answers NumPy's protocols
+
+
+class Box:
+    """An array and the node that made it; `Tensor` adds everything that a user sees."""
+
+    __slots__ = ("_data", "_node")
+    _data: Array
+    _node: Any  # Node, Leaf or None: of the engine's own making, so unchecked for speed
+
+
+class Leaf:
+    """Where backward ends: a Tensor that asked for its gradient."""
+
+    __slots__ = ("dtype", "grad", "index", "shape", "token")
+    plan = None
+    parents: tuple[Any, ...] = ()
+
+    def __init__(self, data: Array) -> None:
+        self.index = next_index()
+        self.shape = data.shape
+        self.dtype = data.dtype
+        self.grad: Array | None = None
+        self.token: weakref.ref[Token] | None = None
+
+
+class Node:
+    """One recorded call. It points to the nodes of its inputs, never to its result."""
+
+    # parents, plan.rules and saved run side by side, an entry for each input that is tracked;
+    # behind them `saved` carries the tokens that keep what it saves unchanged.
+    # `site`, the user's file and line, is set under detect_anomaly alone.
+    __slots__ = ("dtype", "index", "parents", "plan", "saved", "shape", "site")
+    index: int
+    plan: Plan
+    parents: tuple[Any, ...]
+    saved: tuple[Any, ...] | None
+    shape: tuple[int, ...]
+    dtype: Any
+    site: str
+
+
+class Output(Node):
+    """One result of a call that has several; its only parent is the call's node."""
+
+    __slots__ = ("number",)
+    number: int
+
+
+next_index = count().__next__  # creation order is a topological order
+
+
+# Saved arrays must not change before backward ---------------------------------------------------
+
+_held: dict[int, int] = {}  # id of a locked array -> tokens that hold it
+_guard = threading.RLock()  # re-entrant: a token may be released while another is made
+
+
+class Token:
+    """Keeps an array read-only for as long as a graph saves it."""
+
+    __slots__ = ("__weakref__", "array")
+
+    def __init__(self, array: np.ndarray) -> None:
+        while not array.flags.writeable and id(array) not in _held and isinstance(array.base, np.ndarray):
+            array = array.base  # a read-only view: hold its owner
+        self.array: np.ndarray | None = array
+        with _guard:
+            held = _held.get(id(array), 0)
+            if not held and not array.flags.writeable:
+                self.array = None  # read-only by its owner's wish
+                return
+            _held[id(array)] = held + 1
+            array.flags.writeable = False
+
+    def __del__(
+        self, held: dict[int, int] = _held, guard: threading.RLock = _guard
+    ) -> None:
+        array = self.array
+        if array is None:
+            return
+        with guard:
+            held[id(array)] -= 1
+            if not held[id(array)]:
+                del held[id(array)]
+                try:
+                    array.flags.writeable = True
+                except ValueError:  # its base became read-only meanwhile
+                    pass
+
+
+def hold(node: Any, value: Any) -> Any:
+    """Return what keeps `value` unchanged while it is saved: a token, several, or None.
+
+    A leaf keeps its one token; results of ops need none, for they are only handed out read-only.
+    """
+    if value.__class__ is tuple or value.__class__ is list:
+        return tuple(hold(None, v) for v in value)
+    if not isinstance(value, np.ndarray):
+        return None
+    if node is None:
+        return Token(value)
+    token = node.token and node.token()
+    if token is None or token.array is not value:
+        token = Token(value)
+        node.token = weakref.ref(token)
+    return token
+
+
+# The state of a thread --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How calls of one thread are recorded while a switch such as `no_grad` is on."""
+
+    recording: bool = True
+    check: Callable[[Op, list[Any], Any], str] | None = None  # detect_anomaly: returns the site
+    scopes: list[tuple[Any, int, int]] | None = None  # draw: (module, first index, last index)
+    generators: dict[int, tuple[Any, Any]] | None = None  # checkpoint: states before first use
+    held: list[Any] | None = None  # checkpoint: what keeps every array it read unchanged
+
+
+modes: dict[int, Mode] = {}  # thread -> mode; empty almost always, so a call asks one truth value
+NORMAL = Mode()
+
+
+def current_mode() -> Mode:
+    """Return this thread's mode."""
+    return modes.get(threading.get_ident(), NORMAL) if modes else NORMAL
+
+
+def remember(generator: np.random.Generator) -> None:
+    """Tell a running `checkpoint` that `generator` is about to be drawn from."""
+    states = current_mode().generators
+    if states is not None and id(generator) not in states:
+        states[id(generator)] = (generator, generator.bit_generator.state)
+
+
+# Rules ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """A gradient rule as the engine calls it: `call(g, *values of names)`."""
+
+    call: Callable[..., Any]
+    names: tuple[str, ...]  # without g
+    slots: tuple[int, ...]  # where each name stands among the values of a call
+    place: int | None = None  # a rule for several inputs: where in its result this one stands
+
+
+class Plan:
+    """How backward calls the rules of one op for one choice of tracked inputs."""
+
+    __slots__ = ("arities", "joint", "kept", "op", "operands", "rules", "save", "table", "unusual")
+
+    def __init__(self, op: Op, operands: tuple[tuple[int, int | None], ...]) -> None:
+        self.op = op
+        self.operands = operands  # (parameter, place in its list or None) of each tracked input
+        self.table = tuple(op.rules[op.names[k]] for k, _ in operands)
+        self.rules = tuple(rule.call for rule in self.table)
+        self.arities = tuple(len(rule.names) for rule in self.table)
+        self.joint = any(rule.place is not None for rule in self.table)
+        self.unusual = False
+        slots = {slot for rule in self.table for slot in rule.slots}
+        self.kept = tuple(k for k in range(len(op.names)) if k in slots)  # values saved whole
+        self.save = self._saver(len(op.names) + 1)
+
+    def _saver(self, none: int) -> Callable[[Any], tuple[Any, ...]]:
+        """Return the function from a call's values to what each rule wants of them."""
+        slots = [rule.slots or (none,) for rule in self.table]
+        if all(len(s) == 1 and s[0] != PLACE for s in slots):
+            return itemgetter(*(s[0] for s in slots), none)  # 80 ns against 400
+        pairs = [(s, i) for s, (_, i) in zip(slots, self.operands, strict=True)]
+
+        def save(values: Any) -> tuple[Any, ...]:
+            found = [tuple([i if s == PLACE else values[s] for s in slots]) for slots, i in pairs]
+            return tuple([one if len(one) > 1 else one[0] for one in found])
+
+        return save
+
+
+PLACE = -1  # the slot of `i`, an operand's place in its list
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_VARIADIC = inspect.Parameter.VAR_POSITIONAL
+_EMPTY = inspect.Parameter.empty
+_OBJECT = np.dtype(object)
+
+
+class Op:
+    """A differentiable function: a forward on arrays, and a gradient rule for each input.
+
+    Made by `op`; see there. Called with arrays alone it returns what the forward returns; called
+    with Tensors it returns Tensors and, where one of them is tracked, records the call.
+
+    Attributes
+    ----------
+    name : str
+    forward : callable
+        The function on plain arrays.
+    domain : dict
+        Parameter name -> open interval ``(low, high)`` where the function is differentiable.
+    shapes : str or None
+        Relation of the array parameters' shapes, such as ``"(…,m,k),(…,k,n)"``; None: they
+        broadcast together.
+    cases : tuple of dict
+        Static arguments worth testing, by parameter name; ``"shapes"`` overrides `shapes`.
+    pointwise : bool
+        Each entry of the result depends on one entry of each (broadcast) input.
+    selects : bool
+        Some entries of an input are not looked at, so a NaN there is no news.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        *,
+        hidden: int = 0,
+        pointwise: bool = False,
+        selects: bool = False,
+        domain: Mapping[str, tuple[float, float]] | None = None,
+        shapes: str | None = None,
+        cases: tuple[dict[str, Any], ...] = ({},),
+        implements: tuple[Callable[..., Any], ...] = (),
+    ) -> None:
+        self.forward = forward
+        self.name = self.__name__ = self.__qualname__ = forward.__name__
+        self.__doc__ = forward.__doc__
+        self.__module__ = getattr(forward, "__module__", None) or "numpy"
+        self.hidden, self.selects, self.shapes, self.cases = hidden, selects, shapes, cases
+        self.pointwise = pointwise or isinstance(forward, np.ufunc)
+        self.rules: dict[str, Rule] = {}
+        self.nograd: set[str] = set()  # parameters whose rule is None
+        self.plans: dict[tuple[tuple[int, int | None], ...], Plan] = {}
+        self.fast: list[Plan | None] = [None] * 4  # plans of the fast paths, by tracked inputs
+        self._read_signature()
+        self.domain = dict(domain or {})
+        for name in self.domain:
+            if name not in self.names:
+                raise TypeError(
+                    f"domain of op {self.name!r} names {name!r}; its parameters are "
+                    f"{', '.join(self.names)}"
+                )
+        if isinstance(forward, np.ufunc):
+            implements = (forward, *implements)
+        for function in implements:
+            overrides[function] = self
+        self.call: Callable[..., Any] = self._general
+        if isinstance(forward, np.ufunc) and forward.nout == 1 and forward.nin <= 2:  # noqa: PLR2004
+            self.call = _unary(self) if forward.nin == 1 else _binary(self)
+
+    def _read_signature(self) -> None:
+        if isinstance(self.forward, np.ufunc):
+            only = inspect.Parameter.POSITIONAL_ONLY
+            parameters = [inspect.Parameter(n, only) for n in "xyz"[: self.forward.nin]]
+            self.signature = inspect.Signature(parameters)
+        else:
+            self.signature = inspect.signature(self.forward)
+            parameters = list(self.signature.parameters.values())
+        self.names = tuple(p.name for p in parameters)
+        self.defaults = tuple(p.default for p in parameters)
+        self.required = [p.name for p in parameters if p.default is _EMPTY]
+        self.positional = sum(p.kind in _POSITIONAL for p in parameters)
+        kinds = [p.kind for p in parameters]
+        self.variadic = kinds.index(_VARIADIC) if _VARIADIC in kinds else None
+        self.lists = {p.name for p in parameters if _takes_list(p)}
+        for p in parameters:
+            if p.kind is p.VAR_KEYWORD:
+                raise TypeError(f"op {self.name!r} takes **{p.name}: name each parameter instead")
+            if p.name in {"g", "out", "i"} or p.name.endswith("_shape"):
+                raise TypeError(
+                    f"op {self.name!r} has a parameter {p.name!r}, but g, out, i and names that "
+                    "end in _shape are reserved for gradient rules: choose another name"
+                )
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}({', '.join(self.names)})>"
+
+    # Defining rules
+
+    def defvjp(self, *joint: Any, **rules: Callable[..., Any] | None) -> Op:
+        """Give each input its gradient rule, whose parameter names say what it needs.
+
+        A rule may name ``g`` (the cotangent), ``out`` (the result), an input of the forward or
+        that input's shape (``x_shape``), a static parameter, and ``i`` for the place in a list
+        of inputs. Exactly what rules name is kept alive between forward and backward.
+
+        Parameters
+        ----------
+        *joint
+            Pairs ``names, rule``: one rule for several inputs, returning a tuple of gradients.
+        **rules
+            For each input its rule, or None where there is no gradient.
+
+        Returns
+        -------
+        Op
+            The op itself.
+
+        Raises
+        ------
+        TypeError
+            If a rule is missing, is for an unknown parameter, or names something unknown.
+        """
+        given: dict[str, Rule] = {}
+        if len(joint) == 1 and isinstance(joint[0], tuple):
+            joint = joint[0]
+        if len(joint) % 2:
+            raise TypeError(f"defvjp of op {self.name!r} takes pairs: (names), rule")
+        for names, rule in zip(joint[::2], joint[1::2], strict=True):
+            for place, name in enumerate(names):
+                given[name] = self._read_rule(name, rule, place)
+        for name, function in rules.items():
+            if function is not None:
+                given[name] = self._read_rule(name, function)
+        covered = {*given, *rules}
+        for name in sorted(covered - set(self.names)):
+            raise TypeError(
+                f"op {self.name!r} has no parameter {name!r} to give a rule; its parameters are "
+                f"{', '.join(self.names)}"
+            )
+        for name in self.required:
+            if name not in covered:
+                raise TypeError(
+                    f"op {self.name!r} needs a rule for {name!r}: add {name}=lambda g, ...: ... "
+                    f"to defvjp, or {name}=None for an input without a gradient"
+                )
+        self.rules = given
+        self.nograd = covered - set(given)
+        self.plans.clear()
+        self.fast[:] = [None] * 4
+        if self.call != self._general and not self.nograd:
+            x, y = (0, None), (1, None)
+            masks = ((x,), (y,), (x, y)) if len(self.names) > 1 else ((x,),)
+            slots = len(self.names) + 2  # the fast paths know inputs and result, no shapes
+            for k, operands in enumerate(masks, 1):
+                plan = self._plan(operands)
+                if all(slot < slots for rule in plan.table for slot in rule.slots):
+                    self.fast[k] = plan
+        return self
+
+    def _read_rule(self, parameter: str, function: Any, place: int | None = None) -> Rule:
+        """Check what a rule names, once, and note where a call finds each value."""
+        try:
+            parameters = list(inspect.signature(function).parameters.values())
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"the rule of op {self.name!r} for {parameter!r} must be a Python function or "
+                f"lambda, whose parameter names can be read; got {function!r}"
+            ) from None
+        n = len(self.names)
+        slots = {name: k for k, name in enumerate(self.names)}
+        slots["out"] = n
+        slots |= {f"{name}_shape": n + 2 + k for k, name in enumerate(self.names)}
+        if parameter in self.lists:
+            slots["i"] = PLACE
+        names = []
+        for p in parameters:
+            if p.name != "g" and p.name not in slots and p.default is not _EMPTY:
+                continue  # a value that the rule brings along itself
+            if p.kind not in _POSITIONAL or (p.name != "g" and p.name not in slots):
+                raise TypeError(
+                    f"the rule of op {self.name!r} for {parameter!r} names {str(p)!r}; it may "
+                    f"name g, {', '.join(slots)}"
+                )
+            names.append(p.name)
+        if "g" not in names:
+            raise TypeError(
+                f"the rule of op {self.name!r} for {parameter!r} does not name the cotangent g; "
+                f"a rule may name g, {', '.join(slots)}"
+            )
+        at = names.index("g")
+        names.remove("g")
+        call = function if at == 0 else lambda g, *saved: function(*saved[:at], g, *saved[at:])
+        return Rule(call, tuple(names), tuple(slots[name] for name in names), place)
+
+    # Calling
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        result = self._general(*args, **kwargs) if kwargs else self.call(*args)
+        if result is NotImplemented:
+            kinds = ", ".join(type(a).__name__ for a in args)
+            raise TypeError(f"{self.name} does not take ({kinds}): give Tensors, arrays, numbers")
+        return result
+
+    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        """Return the value of every parameter, in order."""
+        given = len(args)
+        if self.variadic is None and given <= self.positional:
+            values = [*args, *self.defaults[given:]]
+            for name, value in kwargs.items():
+                k = self.names.index(name) if name in self.names else 0
+                if k < given:
+                    break  # unknown, or given twice
+                values[k] = value
+            else:
+                if not any(value is _EMPTY for value in values[given:]):
+                    return values
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.name}{self.signature}: {error}") from None
+        bound.apply_defaults()
+        return list(bound.arguments.values())
+
+    def _general(self, *args: Any, **kwargs: Any) -> Any:
+        """Call with any signature, in any mode; the fast paths below agree with this one."""
+        mode = current_mode() if modes else NORMAL
+        raw = self._bind(args, kwargs)
+        nodes: dict[int, Any] = {}  # of each input that is a Tensor, or a list with Tensors
+        boxed = False
+        for k, value in enumerate(raw):
+            if isinstance(value, Box):
+                boxed = True
+                raw[k] = value._data
+                if value._node is not None:
+                    nodes[k] = value._node
+            elif (value.__class__ is tuple or value.__class__ is list) and _has_box(value):
+                boxed = True
+                raw[k] = _unboxed(value)
+                nodes[k] = [_node_in_list(v) for v in value]
+        variadic = self.variadic
+        if len(raw) == self.positional:
+            out = self.forward(*raw)
+        else:
+            split = self.positional
+            rest = () if variadic is None else raw[variadic]
+            later = split + (variadic is not None)
+            keywords = dict(zip(self.names[later:], raw[later:], strict=True))
+            out = self.forward(*raw[:split], *rest, **keywords)
+        if not boxed:
+            return self._visible(out)
+        tracked = self._tracked(raw, nodes) if nodes and mode.recording else ()
+        site = None if mode.check is None else mode.check(self, raw, out)
+        if mode.held is not None:
+            mode.held.extend([hold(None, raw[k]) for k in range(len(raw)) if _outside(nodes.get(k))])
+        if not tracked:
+            return _boxed(self._visible(out))
+        return self._record(raw, nodes, out, tracked, site)
+
+    def _tracked(self, raw: list[Any], nodes: dict[int, Any]) -> tuple[tuple[int, int | None], ...]:
+        """Return the inputs that need a gradient; refuse those that can't have one."""
+        tracked: list[tuple[int, int | None]] = []
+        for k, node in nodes.items():
+            name = self.names[k]
+            some = [j for j, n in enumerate(node) if n is not None] if type(node) is list else None
+            if some == [] or name in self.nograd:
+                continue
+            if name not in self.rules:
+                raise TypeError(
+                    f"op {self.name!r} has no gradient rule for {name!r}: give it one with "
+                    f"{self.name}.defvjp({name}=lambda g, ...: ...), or pass {name}.detach()"
+                )
+            if some is None:
+                tracked.append((k, None))
+            elif name in self.lists:
+                tracked.extend((k, j) for j in some)
+            else:
+                raise TypeError(
+                    f"{self.name} takes one Tensor as {name!r}, not a {type(raw[k]).__name__} of "
+                    "them: join them with np.stack first"
+                )
+        return tuple(tracked)
+
+    def _plan(self, operands: tuple[tuple[int, int | None], ...]) -> Plan:
+        plan = self.plans.get(operands)
+        if plan is None:
+            plan = self.plans[operands] = Plan(self, operands)
+        return plan
+
+    def _visible(self, out: Any) -> Any:
+        """Return the result without its hidden outputs."""
+        if not self.hidden:
+            return out
+        visible = out[: len(out) - self.hidden]
+        return visible if len(visible) > 1 else visible[0]
+
+    def _record(
+        self,
+        raw: list[Any],
+        nodes: dict[int, Any],
+        out: Any,
+        tracked: tuple[tuple[int, int | None], ...],
+        site: str | None,
+    ) -> Any:
+        """Return the result as Tensors that know how they came about."""
+        several = isinstance(out, (tuple, list))
+        results = list(out) if several else [out]
+        shared = False  # does a result share memory with an input?
+        for j, result in enumerate(results):
+            if not hasattr(result, "dtype"):
+                results[j] = result = np.asarray(result)  # noqa: PLW2901
+            if result.dtype == _OBJECT:
+                raise TypeError(f"{self.name} made an array of objects: give it numbers")
+            if any(result is value for value in raw):
+                results[j] = result = result.view()  # noqa: PLW2901
+            shared |= getattr(result, "base", None) is not None
+        if not several and results[0].dtype.kind not in "fc":
+            return results[0]  # integers: piecewise constant
+        out = tuple(results) if several else results[0]
+        plan = self._plan(tracked)
+        values = [*raw, out, None]
+        if any(slot >= len(values) for rule in plan.table for slot in rule.slots):
+            values += [_shapes(value) for value in raw]
+        saved = plan.save(values)
+        for k in range(len(raw)) if shared else plan.kept:
+            node = nodes.get(k)
+            if type(node) is list:
+                inputs = [v for v, n in zip(raw[k], node, strict=True) if n is None or n.plan is None]
+                saved = (*saved, hold(None, inputs))
+            elif _outside(node):
+                saved = (*saved, hold(node, raw[k]))
+        node = Node()
+        node.index = next_index()
+        node.plan = plan
+        node.parents = tuple([nodes[k] if i is None else nodes[k][i] for k, i in tracked])
+        node.saved = saved
+        if site is not None:
+            node.site = site
+        if not several:
+            node.shape, node.dtype = out.shape, out.dtype
+            return box(out, node)
+        node.shape, node.dtype = (len(results),), None  # its cotangent is a list, one for each
+        visible = results[: len(results) - self.hidden]
+        boxes = [box(r, output(node, j, r)) if _inexact(r) else r for j, r in enumerate(visible)]
+        if self.hidden and len(boxes) == 1:
+            return boxes[0]
+        return type(out)(*boxes) if hasattr(out, "_fields") else type(out)(boxes)
+
+
+def output(node: Node, number: int, data: Array) -> Output:
+    """Return the node of result `number` of a call that has several."""
+    one = Output()
+    one.index = next_index()
+    one.parents = (node,)
+    one.number = number
+    one.saved = ()
+    one.shape, one.dtype = data.shape, data.dtype
+    return one
+
+
+def box(data: Array, node: Any) -> Any:
+    """Return the Tensor of an array and the node that made it."""
+    result = new(_result)
+    result._data = data
+    result._node = node
+    return result
+
+
+def results_are(cls: type[Box]) -> type[Box]:
+    """Make `cls` the class of every result; `tensor.py` says so, once."""
+    global _result  # noqa: PLW0603
+    _result = cls
+    return cls
+
+
+_result: type[Box] = Box
+new = object.__new__
+
+
+def _outside(node: Any) -> bool:
+    """Return whether the user may write to the array: it is not the result of an op."""
+    return node is None or (type(node) is not list and node.plan is None)
+
+
+def _inexact(value: Array) -> bool:
+    return value.dtype.kind in "fc"
+
+
+def _boxed(out: Any) -> Any:
+    """Return an untracked result, or each of several, as a Tensor."""
+    if isinstance(out, (tuple, list)):
+        boxes = [_boxed(one) for one in out]
+        return type(out)(*boxes) if hasattr(out, "_fields") else type(out)(boxes)
+    data = out if hasattr(out, "dtype") else np.asarray(out)
+    if data.dtype == _OBJECT:
+        raise TypeError("the result is an array of objects: give numbers, arrays or Tensors")
+    return box(data, None)
+
+
+def _has_box(value: Any) -> bool:
+    return any(
+        isinstance(v, Box) or ((type(v) is tuple or type(v) is list) and _has_box(v)) for v in value
+    )
+
+
+def _unboxed(value: Any) -> Any:
+    """Return a list or tuple with the arrays of its Tensors in their places."""
+    if isinstance(value, Box):
+        return value._data
+    if type(value) is tuple or type(value) is list:
+        return type(value)([_unboxed(v) for v in value])
+    return value
+
+
+def _node_in_list(value: Any) -> Any:
+    if isinstance(value, Box):
+        return value._node
+    if (type(value) is tuple or type(value) is list) and any(_node_in_list(v) for v in value):
+        raise TypeError("a list inside a list holds tracked Tensors: join them with np.stack first")
+    return None
+
+
+def _shapes(value: Any) -> Any:
+    """Return an input's shape; for a list, its members' shapes."""
+    if type(value) is tuple or type(value) is list:
+        return tuple(np.shape(v) for v in value)
+    return np.shape(value) if hasattr(value, "shape") or np.isscalar(value) else None
+
+
+def _takes_list(p: inspect.Parameter) -> bool:
+    """Return whether a parameter may be a list of inputs: as annotated, or where nothing is."""
+    if p.kind is _VARIADIC or p.annotation is _EMPTY:
+        return True
+    return any(word in str(p.annotation) for word in ("Sequence", "list", "tuple"))
+
+
+# The fast paths: one or two operands and a ufunc. They do what `_general` does, in 40 % of its time
+# (`python -m tests.benchmarks per_op`); whatever is not plain goes there. -------------------------
+
+_PLAIN = frozenset({np.ndarray, float, int, bool, np.float64, np.float32, np.int64})
+
+
+def _unary(op: Op) -> Callable[..., Any]:
+    forward, general, fast = op.forward, op._general, op.fast
+
+    def unary(x: Any) -> Any:
+        if modes or x.__class__ is not _result:
+            return general(x)
+        a = x._data
+        p = x._node
+        out = forward(a)
+        result = new(_result)
+        result._data = out
+        if p is None:
+            result._node = None
+            return result
+        plan = fast[1]
+        if plan is None:
+            return general(x)
+        saved = plan.save((a, out, None))
+        if p.plan is None and plan.kept:
+            saved = (*saved, hold(p, a))
+        result._node = node = new(Node)
+        node.index = next_index()
+        node.plan = plan
+        node.parents = (p,)
+        node.saved = saved
+        node.shape = out.shape
+        node.dtype = out.dtype
+        return result
+
+    return unary
+
+
+def _binary(op: Op) -> Callable[..., Any]:
+    forward, general, fast, plain = op.forward, op._general, op.fast, _PLAIN
+
+    def binary(x: Any, y: Any) -> Any:
+        if modes:
+            return general(x, y)
+        if x.__class__ is _result:
+            a = x._data
+            p = x._node
+            if y.__class__ is _result:
+                b = y._data
+                q = y._node
+            elif y.__class__ in plain:
+                b = y
+                q = None
+            else:
+                return general(x, y) if _operand(y) else NotImplemented
+        elif x.__class__ in plain and y.__class__ is _result:
+            a = x
+            p = None
+            b = y._data
+            q = y._node
+        else:
+            return general(x, y) if _operand(x) and _operand(y) else NotImplemented
+        out = forward(a, b)
+        dtype = out.dtype
+        if dtype is _OBJECT:
+            return general(x, y)  # which refuses
+        result = new(_result)
+        result._data = out
+        if p is None:
+            if q is None:
+                result._node = None
+                return result
+            plan = fast[2]
+            parents = (q,)
+        elif q is None:
+            plan = fast[1]
+            parents = (p,)
+        else:
+            plan = fast[3]
+            parents = (p, q)
+        if plan is None:
+            return general(x, y)
+        saved = plan.save((a, b, out, None))
+        for k in plan.kept:
+            n = q if k else p
+            if n is None:
+                saved = (*saved, hold(None, b if k else a))
+            elif n.plan is None:
+                token = n.token
+                token = token and token()
+                if token is None or token.array is not (b if k else a):
+                    token = hold(n, b if k else a)
+                saved = (*saved, token)
+        result._node = node = new(Node)
+        node.index = next_index()
+        node.plan = plan
+        node.parents = parents
+        node.saved = saved
+        node.shape = out.shape
+        node.dtype = dtype
+        return result
+
+    return binary
+
+
+def _operand(value: Any) -> bool:
+    """Return whether NumPy can make an array of numbers of `value`; else its own class may answer."""
+    return isinstance(value, (Box, np.ndarray, np.generic, numbers.Number, list, tuple)) or (
+        getattr(value, "__array_ufunc__", None) is not None or hasattr(value, "__array__")
+    )
+
+
+# Making ops -------------------------------------------------------------------------------------
+
+overrides: dict[Callable[..., Any], Op] = {}  # NumPy's function -> the op that differentiates it
+plain: set[Callable[..., Any]] = set()  # NumPy's functions that have no derivative to speak of
+
+
+@overload
+def op(forward: Callable[..., Any], /, **options: Any) -> Op: ...
+@overload
+def op(**options: Any) -> Callable[[Callable[..., Any]], Op]: ...
+def op(forward: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a function differentiable: a decorator, followed by ``.defvjp``.
+
+    Parameters
+    ----------
+    forward : callable
+        The function, on arrays. Parameters without a default are inputs and get a gradient rule
+        (or None); parameters with a default and no rule are static. A list or ``*args`` of inputs
+        has one rule, called for each of them. It may return a tuple of arrays.
+    hidden : int, optional
+        How many results, at the end, are not returned but kept for rules, which find them in
+        ``out``: a dropout mask, a derivative computed anyway. Then ``g`` and ``out`` are tuples.
+    pointwise : bool, optional
+        Say that each entry of the result depends on one entry of each input. Then an entry whose
+        cotangent is 0 contributes 0, even where the derivative is infinite.
+    selects : bool, optional
+        Say that some entries of an input are not looked at (as `where` and indexing do).
+    domain : dict, optional
+        Parameter name -> open interval ``(low, high)``; read by `gradcheck`.
+    shapes : str, optional
+        Relation of the inputs' shapes, such as ``"(…,m,k),(…,k,n)"``; read by `gradcheck`.
+    cases : tuple of dict, optional
+        Static arguments worth testing; read by `gradcheck`.
+    implements : tuple of callables, optional
+        NumPy's functions that arrive here when called with a Tensor.
+
+    Returns
+    -------
+    Op
+        The function, to be given rules with `Op.defvjp`.
+
+    Raises
+    ------
+    TypeError
+        If a parameter has a reserved name: g, out, i, or one that ends in _shape.
+
+    Examples
+    --------
+    >>> @op
+    ... def cube(x):
+    ...     return x**3
+    >>> cube.defvjp(x=lambda g, x: g * 3 * x**2)
+    <op cube(x)>
+    """
+    if forward is None:
+        return lambda function: Op(function, **options)
+    return Op(forward, **options)

@@ -1,0 +1,310 @@
+"""Tensor: an array and the node that made it, with NumPy's operators, methods and protocols."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from tinygrad_mnist.operation import Array, Box, Leaf, overrides, plain, results_are
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    Axis = int | Sequence[int] | None
+
+
+@results_are
+class Tensor(Box):
+    """An array that remembers how it was computed.
+
+    Parameters
+    ----------
+    data : array_like
+        Numbers of any shape. An ndarray is shared, not copied.
+    requires_grad : bool, optional
+        Whether `backward` shall leave a gradient in `grad`. Floating-point data only.
+    name : str, optional
+        What drawings call it.
+
+    Raises
+    ------
+    TypeError
+        If `data` holds anything but numbers, or integers or complex numbers with `requires_grad`.
+
+    Examples
+    --------
+    >>> w = Tensor([1.0, 2.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> w.grad
+    array([2., 4.])
+    """
+
+    __slots__ = ("__weakref__", "_name")
+    _name: str | None
+
+    def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None) -> None:
+        self._data = _as_array(data)
+        self._node = None
+        self._name = name
+        if requires_grad:
+            self.requires_grad = True
+
+    # The array and what is known of it
+
+    @property
+    def data(self) -> np.ndarray[Any, Any]:
+        """The array: a leaf's own, to read and to assign; of a result, a read-only view.
+
+        While a graph saves it a leaf's array is read-only too, until `backward` frees the graph.
+        """
+        if self._node is None or self._node.plan is None:
+            if not isinstance(self._data, np.generic):
+                return self._data  # type: ignore[no-any-return]
+            self._data = np.asarray(self._data)
+            return self._data  # type: ignore[return-value]
+        view: np.ndarray[Any, Any] = np.asanyarray(self._data).view()
+        view.flags.writeable = False
+        return view
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        leaf = self._node
+        if leaf is not None and leaf.plan is not None:
+            raise AttributeError(
+                "data of the result of an operation can't be assigned: it is computed from its "
+                "inputs; use .detach() for a Tensor of its own"
+            )
+        data = _as_array(value)
+        if leaf is not None:
+            _check_dtype(data)
+            leaf.shape, leaf.dtype = data.shape, data.dtype
+        self._data = data
+
+    @property
+    def grad(self) -> np.ndarray[Any, Any] | None:
+        """The gradient that `backward` left, of the same shape and dtype, or None."""
+        if self._node is None:
+            return None
+        if self._node.plan is not None:
+            raise AttributeError(
+                "this Tensor is the result of an operation, and backward keeps gradients for "
+                "leaves alone; use grad(f), or map_gradient(t, f) to look at the gradient as it "
+                "passes"
+            )
+        return cast("np.ndarray[Any, Any] | None", self._node.grad)
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if self._node is None or self._node.plan is not None:
+            raise AttributeError("only a leaf with requires_grad=True has a gradient to assign")
+        if value is not None:
+            value = _as_array(value)
+            if value.shape != self.shape:
+                raise ValueError(f"grad has shape {value.shape}, its Tensor {self.shape}")
+        self._node.grad = value
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient is tracked. May be assigned on a leaf, to freeze and unfreeze it."""
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if not self.is_leaf:
+            raise AttributeError("only a leaf's requires_grad can be assigned; use .detach()")
+        if not value:
+            self._node = None
+        elif self._node is None:
+            self._data = _check_dtype(np.asanyarray(self._data) if np.isscalar(self._data) else self._data)
+            self._node = Leaf(self._data)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was made by the user, not by an operation that is recorded."""
+        return self._node is None or self._node.plan is None
+
+    @property
+    def name(self) -> str | None:
+        """What drawings call it."""
+        return getattr(self, "_name", None)
+
+    @name.setter
+    def name(self, value: str | None) -> None:
+        self._name = value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self._data.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of its numbers."""
+        return self._data.dtype  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return self._data.size  # type: ignore[no-any-return]
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one entry."""
+        return self._data.itemsize  # type: ignore[no-any-return]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all entries."""
+        return self._data.nbytes  # type: ignore[no-any-return]
+
+    def detach(self) -> Tensor:
+        """Return an untracked Tensor of the same array: a constant to whatever comes next."""
+        return Tensor(self.data, name=self.name)
+
+    def item(self, *args: Any) -> Any:
+        """Return one entry as a Python number."""
+        return self._data.item(*args)
+
+    def tolist(self) -> Any:
+        """Return nested lists of Python numbers."""
+        return self._data.tolist()
+
+    # Python's protocols
+
+    def __repr__(self) -> str:
+        body = np.array2string(np.asarray(self._data), separator=", ", prefix="Tensor(")
+        dtype = "" if self.dtype == np.float64 else f", dtype={self.dtype}"
+        tracked = ", requires_grad=True" if self._node is not None else ""
+        return f"Tensor({body}{dtype}{tracked})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data.item() if self.ndim == 0 else self._data, spec)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of a 0-d Tensor")
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d Tensor")
+        return (self[k] for k in range(len(self)))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self == value).any())
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __float__(self) -> float:
+        return float(self._data)
+
+    def __int__(self) -> int:
+        return int(self._data)
+
+    def __complex__(self) -> complex:
+        return complex(self._data)
+
+    def __index__(self) -> int:
+        return self._data.__index__()  # type: ignore[no-any-return]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "a Tensor is a value and can't be changed in place: use t = ops.set_at(t, index, "
+            "value), np.where(mask, value, t), or write to .data of a leaf"
+        )
+
+    def __copy__(self) -> Tensor:
+        return Tensor(np.array(self._data), self.is_leaf and self.requires_grad, self.name)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        tracked = self.is_leaf and self.requires_grad
+        return Tensor, (np.array(self._data), tracked, self.name)
+
+    # NumPy's protocols
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        if self._node is not None:
+            raise TypeError(
+                "a tracked Tensor can't become a plain array, for its history would be lost: use "
+                ".data for the array, .detach() for a constant, np.stack to join several"
+            )
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("out") is not None:
+            raise TypeError(
+                f"np.{ufunc.__name__} can't write a Tensor's result into out= (nor can array += "
+                "tensor): write result = array + tensor"
+            )
+        if method == "__call__":
+            op = overrides.get(ufunc)
+            if op is not None:
+                return op(*args, **kwargs)
+        if ufunc in plain:
+            return getattr(ufunc, method)(*_plain(args), **_plain(kwargs))
+        called = f"np.{ufunc.__name__}" + (f".{method}" if method != "__call__" else "")
+        raise _unsupported(called)
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
+    ) -> Any:
+        op = overrides.get(function)
+        if op is not None:
+            return op(*args, **kwargs)
+        if function in plain:
+            return function(*_plain(args), **_plain(kwargs))
+        module = function.__module__.removeprefix("numpy").strip(".")
+        raise _unsupported(f"np.{module}.{function.__name__}" if module else f"np.{function.__name__}")
+
+
+def _as_array(data: Any) -> Array:
+    """Return `data` as an array of numbers, another library's array as it is."""
+    if isinstance(data, Tensor):
+        return data.data
+    if not isinstance(data, np.ndarray):
+        if hasattr(data, "__array_ufunc__") and hasattr(data, "shape") and not np.isscalar(data):
+            return data
+        data = np.asarray(data)
+    if data.dtype.kind not in "biufc":
+        raise TypeError(f"a Tensor holds numbers; got data of dtype {data.dtype}")
+    return data
+
+
+def _check_dtype(data: Array) -> Array:
+    if data.dtype.kind != "f":
+        raise TypeError(
+            f"only floating-point numbers can require a gradient; got {data.dtype}: write 3.0 for "
+            "3, or use .astype(float)"
+        )
+    return data
+
+
+def _plain(value: Any) -> Any:
+    """Return nested arguments with the arrays of their Tensors in their places."""
+    if isinstance(value, Tensor):
+        return value.data
+    if type(value) in (tuple, list):
+        return type(value)([_plain(v) for v in value])
+    if type(value) is dict:
+        return {k: _plain(v) for k, v in value.items()}
+    return value
+
+
+def _unsupported(name: str) -> TypeError:
+    return TypeError(
+        f"{name} has no gradient rule: give it one with @op and .defvjp, or pass t.data, the plain "
+        "array, where no gradient is needed"
+    )
