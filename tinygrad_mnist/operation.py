@@ -171,18 +171,29 @@ class Rule:
 class Plan:
     """How backward calls the rules of one op for one choice of tracked inputs."""
 
-    __slots__ = ("arities", "joint", "kept", "op", "operands", "rules", "save", "table", "unusual")
+    __slots__ = (
+        "calls",
+        "joint",
+        "kept",
+        "op",
+        "operands",
+        "save",
+        "saves_x",
+        "saves_y",
+        "table",
+        "unusual",
+    )
 
     def __init__(self, op: Op, operands: tuple[tuple[int, int | None], ...]) -> None:
         self.op = op
         self.operands = operands  # (parameter, place in its list or None) of each tracked input
         self.table = tuple(op.rules[op.names[k]] for k, _ in operands)
-        self.rules = tuple(rule.call for rule in self.table)
-        self.arities = tuple(len(rule.names) for rule in self.table)
+        self.calls = tuple((rule.call, len(rule.names)) for rule in self.table)
         self.joint = any(rule.place is not None for rule in self.table)
         self.unusual = False
         slots = {slot for rule in self.table for slot in rule.slots}
         self.kept = tuple(k for k in range(len(op.names)) if k in slots)  # values saved whole
+        self.saves_x, self.saves_y = 0 in slots, 1 in slots
         self.save = self._saver(len(op.names) + 1)
 
     def _saver(self, none: int) -> Callable[[Any], tuple[Any, ...]]:
@@ -194,7 +205,7 @@ class Plan:
 
         def save(values: Any) -> tuple[Any, ...]:
             found = [tuple([i if s == PLACE else values[s] for s in slots]) for slots, i in pairs]
-            return tuple([one if len(one) > 1 else one[0] for one in found])
+            return (*[one if len(one) > 1 else one[0] for one in found], values[none])
 
         return save
 
@@ -658,7 +669,7 @@ def _unary(op: Op) -> Callable[..., Any]:
         if plan is None:
             return general(x)
         saved = plan.save((a, out, None))
-        if p.plan is None and plan.kept:
+        if plan.saves_x and p.plan is None:
             saved = (*saved, hold(p, a))
         result._node = node = new(Node)
         node.index = next_index()
@@ -702,36 +713,36 @@ def _binary(op: Op) -> Callable[..., Any]:
             return general(x, y)  # which refuses
         result = new(_result)
         result._data = out
-        if p is None:
-            if q is None:
+        token = None  # what keeps a leaf's or an outside array unchanged, if it is saved
+        if q is None:
+            if p is None:
                 result._node = None
                 return result
-            plan = fast[2]
-            parents = (q,)
-        elif q is None:
             plan = fast[1]
             parents = (p,)
+        elif p is None:
+            plan = fast[2]
+            parents = (q,)
         else:
             plan = fast[3]
             parents = (p, q)
         if plan is None:
             return general(x, y)
-        saved = plan.save((a, b, out, None))
-        for k in plan.kept:
-            n = q if k else p
-            if n is None:
-                saved = (*saved, hold(None, b if k else a))
-            elif n.plan is None:
-                token = n.token
-                token = token and token()
-                if token is None or token.array is not (b if k else a):
-                    token = hold(n, b if k else a)
-                saved = (*saved, token)
-        result._node = node = new(Node)
+        if plan.saves_x and (p is None or p.plan is None):
+            token = hold(p, a)
+        if plan.saves_y and (q is None or q.plan is None):
+            if q is not None and (held := q.token) is not None:
+                held = held()  # `hold`, without the call
+            else:
+                held = None
+            if held is None or held.array is not b:
+                held = hold(q, b)
+            token = held if token is None else (token, held)
+        result._node = node = Node()
         node.index = next_index()
         node.plan = plan
         node.parents = parents
-        node.saved = saved
+        node.saved = plan.save((a, b, out, token))
         node.shape = out.shape
         node.dtype = dtype
         return result
