@@ -14,28 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.operation import (
+from tinygrad_mnist.graph import (
     NORMAL,
     Array,
-    Leaf,
     Node,
-    Op,
     Output,
-    Plan,
-    Token,
-    box,
     current_mode,
     modes,
     next_index,
-    op,
     output,
-    remember,
 )
+from tinygrad_mnist.operation import Op, box, op
 from tinygrad_mnist.tensor import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from types import TracebackType
 
     Cotangents = dict[Any, Any]  # node -> what reached it
 
@@ -90,7 +83,8 @@ def propagate(
     for node, g in seeds:
         deposit(node, g)
     user = np.geterr()["invalid"]
-    ahead: Any = None  # the one node of a chain waits here, not in the heap: 130 ns
+    ahead: Any = None
+    ahead_g: Any = None  # the one node of a chain waits here, not in the heap: 130 ns
     with np.errstate(invalid="call", call=lambda kind, _: invalid.append(kind)):
         while heap or ahead is not None:
             if ahead is None or (heap and -heap[0] > ahead.index):
@@ -99,14 +93,23 @@ def propagate(
                 node, g, ahead = ahead, ahead_g, None
             plan = node.plan
             if plan.unusual:
-                for parent, gi in plan.expand(node, g, waiting, heap, leads, free):
-                    deposit(parent, gi)
+                if isinstance(node, Output):  # wait at the call until all its results are in
+                    main = node.parents[0]
+                    if main.index not in waiting:
+                        waiting[main.index] = [main, [None] * main.shape[0]]
+                        heappush(heap, -main.index)
+                    results = waiting[main.index][1]
+                    before = results[node.number]
+                    results[node.number] = g if before is None else before + g
+                else:
+                    for parent, gi in plan.run_again(node, g, leads, free):
+                        deposit(parent, gi)
                 continue
             saved = node.saved
             if saved is None:
                 raise _freed(plan.op.name)
             if g.__class__ is list:
-                g = tuple(g)  # noqa: PLW2901
+                g = tuple(g)
             calls = plan.calls
             if record or plan.joint:
                 calls, saved = _prepared(node, g, record)
@@ -258,26 +261,6 @@ def _relinked(node: Node, name: str, value: Any) -> Any:
     return value
 
 
-class _Outputs:
-    """The plan of every `Output`: its cotangent waits at the call until all have come."""
-
-    unusual = True
-
-    @staticmethod
-    def expand(node: Output, g: Any, waiting: Any, heap: list[int], *_: Any) -> tuple[()]:
-        main = node.parents[0]
-        entry = waiting.get(main.index)
-        if entry is None:
-            entry = waiting[main.index] = [main, [None] * main.shape[0]]
-            heappush(heap, -main.index)
-        before = entry[1][node.number]
-        entry[1][node.number] = g if before is None else before + g
-        return ()
-
-
-Output.plan = _Outputs()  # type: ignore[assignment]
-
-
 def leading(
     roots: Iterable[Any], targets: Iterable[Any], start: int, leads: set[Any] | None = None
 ) -> tuple[set[Any], bool]:
@@ -356,7 +339,9 @@ def _seed(out: Tensor, cotangent: Any, what: str) -> Any:
     else:
         g = np.array(_raw(cotangent))
     if g.shape != out.shape:
-        raise ValueError(f"the cotangent has shape {g.shape}, the result {out.shape}: they must agree")
+        raise ValueError(
+            f"the cotangent has shape {g.shape}, the result {out.shape}: they must agree"
+        )
     return g if g.dtype == out.dtype else g.astype(out.dtype)
 
 
@@ -414,8 +399,10 @@ def _finite(value: Any) -> bool:
     value = _raw(value)
     if isinstance(value, (tuple, list)):
         return all(_finite(v) for v in value)
-    return getattr(value, "dtype", None) is None or value.dtype.kind not in "fc" or bool(
-        np.isfinite(value).all()
+    return (
+        getattr(value, "dtype", None) is None
+        or value.dtype.kind not in "fc"
+        or bool(np.isfinite(value).all())
     )
 
 
@@ -465,7 +452,8 @@ def _check_backward(node: Node, g: Any, gi: Any) -> None:
         )
         raise FloatingPointError(
             f"the gradient of op {node.plan.op.name!r}, called at {site}, made {kind} in a "
-            f"gradient of shape {np.shape(_raw(gi))}; {cotangents}" + (f"; {saved}" if saved else "")
+            f"gradient of shape {np.shape(_raw(gi))}; {cotangents}"
+            + (f"; {saved}" if saved else "")
         )
 
 
@@ -532,7 +520,11 @@ class _Trace:
     """One call of a user's function, recorded from chosen arguments to its results."""
 
     def __init__(
-        self, f: Callable[..., Any], args: Sequence[Any], argnums: Sequence[int], keywords: Any = None
+        self,
+        f: Callable[..., Any],
+        args: Sequence[Any],
+        argnums: Sequence[int],
+        keywords: Any = None,
     ) -> None:
         mode = current_mode()
         self.start = next_index()
@@ -552,7 +544,9 @@ class _Trace:
             result = f(*inner, **(keywords or {}))
         self.outputs, self.rebuild_out = flatten(result)
         self.targets = [t._node for t in self.inputs]
-        self.roots = [o._node for o in self.outputs if isinstance(o, Tensor) and o._node is not None]
+        self.roots = [
+            o._node for o in self.outputs if isinstance(o, Tensor) and o._node is not None
+        ]
         self.leads, older = leading(self.roots, self.targets, self.start)
         self.record = self.nested or (older and mode.recording)
 
@@ -581,7 +575,9 @@ class _Trace:
         ]
         record = self.record if record is None else record
         with Switch(recording=True) if modes and record else _nothing:
-            found = propagate(seeds, self.targets, self.leads, free=free and not record, record=record)
+            found = propagate(
+                seeds, self.targets, self.leads, free=free and not record, record=record
+            )
         grads = []
         for t in self.inputs:
             g = found[t._node]
@@ -746,7 +742,8 @@ def jvp(f: Callable[..., Any], xs: Sequence[Any], tangents: Sequence[Any]) -> tu
     start = next_index()
     dummies = [
         Tensor(random.uniform(0.5, 1.5, o.shape).astype(o.dtype), requires_grad=True)
-        if isinstance(o, Tensor) and o.dtype.kind == "f" else None
+        if isinstance(o, Tensor) and o.dtype.kind == "f"
+        else None
         for o in trace.outputs
     ]
     pulled = trace.pull(dummies, record=True)
@@ -801,10 +798,13 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
             for j in range(int(np.prod(shape, dtype=int)) if isinstance(out, Tensor) else 0):
                 seed = np.zeros(shape, out.dtype)
                 seed.flat[j] = 1
-                rows.append(trace.pull([seed if n == k else None for n in range(len(trace.outputs))]))
+                rows.append(
+                    trace.pull([seed if n == k else None for n in range(len(trace.outputs))])
+                )
             columns = [
                 np.stack([row[n] for row in rows]).reshape(shape + t.shape)
-                if rows else np.zeros(shape + t.shape, t.dtype)
+                if rows
+                else np.zeros(shape + t.shape, t.dtype)
                 for n, t in enumerate(trace.inputs)
             ]
             inside = trace.per_argument(columns)
@@ -934,9 +934,10 @@ class _Recomputed:
         self.generators = list(generators.values())
         self.places = places
 
-    def expand(
-        self, node: Node, g: Any, waiting: Any, heap: Any, leads: set[Any] | None, free: bool
-    ) -> Iterable[tuple[Any, Any]]:
+    def run_again(
+        self, node: Node, g: list[Any], leads: set[Any] | None, free: bool
+    ) -> list[tuple[Any, Any]]:
+        """Record the call for good; return its results' nodes with their cotangents."""
         if node.saved is None:
             raise _freed("checkpoint")
         start = next_index()
@@ -952,7 +953,9 @@ class _Recomputed:
                 generator.bit_generator.state = state
         if free:
             node.saved = None
-        pairs = [(leaves[j]._node, gj) for j, gj in zip(self.places, g, strict=True) if gj is not None]
+        pairs = [
+            (leaves[j]._node, gj) for j, gj in zip(self.places, g, strict=True) if gj is not None
+        ]
         if leads is not None:
             leading([n for n, _ in pairs], (), start, leads)
         return [(n, gj) for n, gj in pairs if leads is None or n in leads]

@@ -4,156 +4,26 @@ from __future__ import annotations
 
 import inspect
 import numbers
-import threading
-import weakref
 from dataclasses import dataclass
-from itertools import count
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from tinygrad_mnist.graph import (
+    NORMAL,
+    Array,
+    Box,
+    Node,
+    current_mode,
+    hold,
+    modes,
+    next_index,
+    output,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-Array = Any  # a NumPy array, or another library's that answers NumPy's protocols
-
-
-class Box:
-    """An array and the node that made it; `Tensor` adds everything that a user sees."""
-
-    __slots__ = ("_data", "_node")
-    _data: Array
-    _node: Any  # Node, Leaf or None: of the engine's own making, so unchecked for speed
-
-
-class Leaf:
-    """Where backward ends: a Tensor that asked for its gradient."""
-
-    __slots__ = ("dtype", "grad", "index", "shape", "token")
-    plan = None
-    parents: tuple[Any, ...] = ()
-
-    def __init__(self, data: Array) -> None:
-        self.index = next_index()
-        self.shape = data.shape
-        self.dtype = data.dtype
-        self.grad: Array | None = None
-        self.token: weakref.ref[Token] | None = None
-
-
-class Node:
-    """One recorded call. It points to the nodes of its inputs, never to its result."""
-
-    # parents, plan.rules and saved run side by side, an entry for each input that is tracked;
-    # behind them `saved` carries the tokens that keep what it saves unchanged.
-    # `site`, the user's file and line, is set under detect_anomaly alone.
-    __slots__ = ("dtype", "index", "parents", "plan", "saved", "shape", "site")
-    index: int
-    plan: Plan
-    parents: tuple[Any, ...]
-    saved: tuple[Any, ...] | None
-    shape: tuple[int, ...]
-    dtype: Any
-    site: str
-
-
-class Output(Node):
-    """One result of a call that has several; its only parent is the call's node."""
-
-    __slots__ = ("number",)
-    number: int
-
-
-next_index = count().__next__  # creation order is a topological order
-
-
-# Saved arrays must not change before backward ---------------------------------------------------
-
-_held: dict[int, int] = {}  # id of a locked array -> tokens that hold it
-_guard = threading.RLock()  # re-entrant: a token may be released while another is made
-
-
-class Token:
-    """Keeps an array read-only for as long as a graph saves it."""
-
-    __slots__ = ("__weakref__", "array")
-
-    def __init__(self, array: np.ndarray) -> None:
-        while not array.flags.writeable and id(array) not in _held and isinstance(array.base, np.ndarray):
-            array = array.base  # a read-only view: hold its owner
-        self.array: np.ndarray | None = array
-        with _guard:
-            held = _held.get(id(array), 0)
-            if not held and not array.flags.writeable:
-                self.array = None  # read-only by its owner's wish
-                return
-            _held[id(array)] = held + 1
-            array.flags.writeable = False
-
-    def __del__(
-        self, held: dict[int, int] = _held, guard: threading.RLock = _guard
-    ) -> None:
-        array = self.array
-        if array is None:
-            return
-        with guard:
-            held[id(array)] -= 1
-            if not held[id(array)]:
-                del held[id(array)]
-                try:
-                    array.flags.writeable = True
-                except ValueError:  # its base became read-only meanwhile
-                    pass
-
-
-def hold(node: Any, value: Any) -> Any:
-    """Return what keeps `value` unchanged while it is saved: a token, several, or None.
-
-    A leaf keeps its one token; results of ops need none, for they are only handed out read-only.
-    """
-    if value.__class__ is tuple or value.__class__ is list:
-        return tuple(hold(None, v) for v in value)
-    if not isinstance(value, np.ndarray):
-        return None
-    if node is None:
-        return Token(value)
-    token = node.token and node.token()
-    if token is None or token.array is not value:
-        token = Token(value)
-        node.token = weakref.ref(token)
-    return token
-
-
-# The state of a thread --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Mode:
-    """How calls of one thread are recorded while a switch such as `no_grad` is on."""
-
-    recording: bool = True
-    check: Callable[[Op, list[Any], Any], str] | None = None  # detect_anomaly: returns the site
-    scopes: list[tuple[Any, int, int]] | None = None  # draw: (module, first index, last index)
-    generators: dict[int, tuple[Any, Any]] | None = None  # checkpoint: states before first use
-    held: list[Any] | None = None  # checkpoint: what keeps every array it read unchanged
-
-
-modes: dict[int, Mode] = {}  # thread -> mode; empty almost always, so a call asks one truth value
-NORMAL = Mode()
-
-
-def current_mode() -> Mode:
-    """Return this thread's mode."""
-    return modes.get(threading.get_ident(), NORMAL) if modes else NORMAL
-
-
-def remember(generator: np.random.Generator) -> None:
-    """Tell a running `checkpoint` that `generator` is about to be drawn from."""
-    states = current_mode().generators
-    if states is not None and id(generator) not in states:
-        states[id(generator)] = (generator, generator.bit_generator.state)
-
 
 # Rules ------------------------------------------------------------------------------------------
 
@@ -180,6 +50,7 @@ class Plan:
         "save",
         "saves_x",
         "saves_y",
+        "shaped",
         "table",
         "unusual",
     )
@@ -194,6 +65,7 @@ class Plan:
         slots = {slot for rule in self.table for slot in rule.slots}
         self.kept = tuple(k for k in range(len(op.names)) if k in slots)  # values saved whole
         self.saves_x, self.saves_y = 0 in slots, 1 in slots
+        self.shaped = any(slot > len(op.names) + 1 for slot in slots)
         self.save = self._saver(len(op.names) + 1)
 
     def _saver(self, none: int) -> Callable[[Any], tuple[Any, ...]]:
@@ -215,6 +87,7 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 _VARIADIC = inspect.Parameter.VAR_POSITIONAL
 _EMPTY = inspect.Parameter.empty
 _OBJECT = np.dtype(object)
+_PLAIN = frozenset({np.ndarray, float, int, bool, np.float64, np.float32, np.int64, type(None)})
 
 
 class Op:
@@ -262,7 +135,8 @@ class Op:
         self.rules: dict[str, Rule] = {}
         self.nograd: set[str] = set()  # parameters whose rule is None
         self.plans: dict[tuple[tuple[int, int | None], ...], Plan] = {}
-        self.fast: list[Plan | None] = [None] * 4  # plans of the fast paths, by tracked inputs
+        self.quick: dict[tuple[int, ...], Plan] = {}  # the same, by parameters that are tracked
+        self.fast: list[Plan | None] = [None] * 4  # the same, as bits
         self._read_signature()
         self.domain = dict(domain or {})
         for name in self.domain:
@@ -276,7 +150,7 @@ class Op:
         for function in implements:
             overrides[function] = self
         self.call: Callable[..., Any] = self._general
-        if isinstance(forward, np.ufunc) and forward.nout == 1 and forward.nin <= 2:  # noqa: PLR2004
+        if isinstance(forward, np.ufunc) and forward.nout == 1 and forward.nin <= 2:
             self.call = _unary(self) if forward.nin == 1 else _binary(self)
 
     def _read_signature(self) -> None:
@@ -292,6 +166,9 @@ class Op:
         self.required = [p.name for p in parameters if p.default is _EMPTY]
         self.positional = sum(p.kind in _POSITIONAL for p in parameters)
         kinds = [p.kind for p in parameters]
+        # arguments that bind without a look at their names: from `least` to `positional`
+        plain = self.positional == len(parameters)
+        self.least = sum(p.default is _EMPTY for p in parameters) if plain else len(kinds) + 1
         self.variadic = kinds.index(_VARIADIC) if _VARIADIC in kinds else None
         self.lists = {p.name for p in parameters if _takes_list(p)}
         for p in parameters:
@@ -358,15 +235,15 @@ class Op:
         self.rules = given
         self.nograd = covered - set(given)
         self.plans.clear()
+        self.quick.clear()
         self.fast[:] = [None] * 4
         if self.call != self._general and not self.nograd:
             x, y = (0, None), (1, None)
             masks = ((x,), (y,), (x, y)) if len(self.names) > 1 else ((x,),)
-            slots = len(self.names) + 2  # the fast paths know inputs and result, no shapes
             for k, operands in enumerate(masks, 1):
-                plan = self._plan(operands)
-                if all(slot < slots for rule in plan.table for slot in rule.slots):
-                    self.fast[k] = plan
+                plan = Plan(self, operands)
+                if not plan.shaped:
+                    self.fast[k] = self.plans[operands] = plan
         return self
 
     def _read_rule(self, parameter: str, function: Any, place: int | None = None) -> Rule:
@@ -436,37 +313,50 @@ class Op:
     def _general(self, *args: Any, **kwargs: Any) -> Any:
         """Call with any signature, in any mode; the fast paths below agree with this one."""
         mode = current_mode() if modes else NORMAL
-        raw = self._bind(args, kwargs)
+        if not kwargs and self.least <= len(args) <= self.positional:
+            raw = [*args, *self.defaults[len(args) :]]
+        else:
+            raw = self._bind(args, kwargs)
         nodes: dict[int, Any] = {}  # of each input that is a Tensor, or a list with Tensors
-        boxed = False
+        boxed = lists = False
         for k, value in enumerate(raw):
+            if value.__class__ in _PLAIN:
+                continue
             if isinstance(value, Box):
                 boxed = True
                 raw[k] = value._data
                 if value._node is not None:
                     nodes[k] = value._node
             elif (value.__class__ is tuple or value.__class__ is list) and _has_box(value):
-                boxed = True
-                raw[k] = _unboxed(value)
+                boxed = lists = True
+                raw[k] = unboxed(value)
                 nodes[k] = [_node_in_list(v) for v in value]
-        variadic = self.variadic
-        if len(raw) == self.positional:
-            out = self.forward(*raw)
-        else:
-            split = self.positional
-            rest = () if variadic is None else raw[variadic]
-            later = split + (variadic is not None)
-            keywords = dict(zip(self.names[later:], raw[later:], strict=True))
-            out = self.forward(*raw[:split], *rest, **keywords)
+        out = self.forward(*raw) if len(raw) == self.positional else self._forward(raw)
         if not boxed:
             return self._visible(out)
-        tracked = self._tracked(raw, nodes) if nodes and mode.recording else ()
         site = None if mode.check is None else mode.check(self, raw, out)
         if mode.held is not None:
-            mode.held.extend([hold(None, raw[k]) for k in range(len(raw)) if _outside(nodes.get(k))])
-        if not tracked:
+            mode.held.extend(
+                [hold(None, raw[k]) for k in range(len(raw)) if _outside(nodes.get(k))]
+            )
+        plan = None
+        if nodes and mode.recording:
+            key = (*nodes,)
+            plan = None if lists else self.quick.get(key)
+            if plan is None:
+                plan = self._plan(self._tracked(raw, nodes))
+                if not lists and plan is not None:
+                    self.quick[key] = plan
+        if plan is None:
             return _boxed(self._visible(out))
-        return self._record(raw, nodes, out, tracked, site)
+        return self._record(plan, raw, nodes, out, site)
+
+    def _forward(self, raw: list[Any]) -> Any:
+        """Call the forward of an op with ``*args`` or keyword-only parameters."""
+        first, variadic = self.positional, self.variadic is not None
+        rest = raw[first] if variadic else ()
+        keywords = dict(zip(self.names[first + variadic :], raw[first + variadic :], strict=True))
+        return self.forward(*raw[:first], *rest, **keywords)
 
     def _tracked(self, raw: list[Any], nodes: dict[int, Any]) -> tuple[tuple[int, int | None], ...]:
         """Return the inputs that need a gradient; refuse those that can't have one."""
@@ -492,11 +382,10 @@ class Op:
                 )
         return tuple(tracked)
 
-    def _plan(self, operands: tuple[tuple[int, int | None], ...]) -> Plan:
-        plan = self.plans.get(operands)
-        if plan is None:
-            plan = self.plans[operands] = Plan(self, operands)
-        return plan
+    def _plan(self, operands: tuple[tuple[int, int | None], ...]) -> Plan | None:
+        if operands and operands not in self.plans:
+            self.plans[operands] = Plan(self, operands)
+        return self.plans[operands] if operands else None
 
     def _visible(self, out: Any) -> Any:
         """Return the result without its hidden outputs."""
@@ -506,49 +395,47 @@ class Op:
         return visible if len(visible) > 1 else visible[0]
 
     def _record(
-        self,
-        raw: list[Any],
-        nodes: dict[int, Any],
-        out: Any,
-        tracked: tuple[tuple[int, int | None], ...],
-        site: str | None,
+        self, plan: Plan, raw: list[Any], nodes: dict[int, Any], out: Any, site: str | None
     ) -> Any:
         """Return the result as Tensors that know how they came about."""
         several = isinstance(out, (tuple, list))
         results = list(out) if several else [out]
         shared = False  # does a result share memory with an input?
         for j, result in enumerate(results):
-            if not hasattr(result, "dtype"):
+            if result.__class__ is not np.ndarray and not hasattr(result, "dtype"):
                 results[j] = result = np.asarray(result)  # noqa: PLW2901
-            if result.dtype == _OBJECT:
+            if result.dtype is _OBJECT:
                 raise TypeError(f"{self.name} made an array of objects: give it numbers")
-            if any(result is value for value in raw):
-                results[j] = result = result.view()  # noqa: PLW2901
-            shared |= getattr(result, "base", None) is not None
-        if not several and results[0].dtype.kind not in "fc":
-            return results[0]  # integers: piecewise constant
-        out = tuple(results) if several else results[0]
-        plan = self._plan(tracked)
-        values = [*raw, out, None]
-        if any(slot >= len(values) for rule in plan.table for slot in rule.slots):
+            for value in raw:
+                if value is result:
+                    results[j] = result = result.view()  # noqa: PLW2901
+            if getattr(result, "base", None) is not None:
+                shared = True
+        if not several:
+            out = results[0]
+            if out.dtype.kind not in "fc":
+                return out  # integers: piecewise constant
+        values = [*raw, tuple(results) if several else out, None]
+        if plan.shaped:
             values += [_shapes(value) for value in raw]
         saved = plan.save(values)
         for k in range(len(raw)) if shared else plan.kept:
             node = nodes.get(k)
-            if type(node) is list:
-                inputs = [v for v, n in zip(raw[k], node, strict=True) if n is None or n.plan is None]
+            if node.__class__ is list:
+                inputs = [v for v, n in zip(raw[k], node, strict=True) if _outside(n)]
                 saved = (*saved, hold(None, inputs))
             elif _outside(node):
                 saved = (*saved, hold(node, raw[k]))
         node = Node()
         node.index = next_index()
         node.plan = plan
-        node.parents = tuple([nodes[k] if i is None else nodes[k][i] for k, i in tracked])
+        node.parents = tuple([nodes[k] if i is None else nodes[k][i] for k, i in plan.operands])
         node.saved = saved
         if site is not None:
             node.site = site
         if not several:
-            node.shape, node.dtype = out.shape, out.dtype
+            node.shape = out.shape
+            node.dtype = out.dtype
             return box(out, node)
         node.shape, node.dtype = (len(results),), None  # its cotangent is a list, one for each
         visible = results[: len(results) - self.hidden]
@@ -556,17 +443,6 @@ class Op:
         if self.hidden and len(boxes) == 1:
             return boxes[0]
         return type(out)(*boxes) if hasattr(out, "_fields") else type(out)(boxes)
-
-
-def output(node: Node, number: int, data: Array) -> Output:
-    """Return the node of result `number` of a call that has several."""
-    one = Output()
-    one.index = next_index()
-    one.parents = (node,)
-    one.number = number
-    one.saved = ()
-    one.shape, one.dtype = data.shape, data.dtype
-    return one
 
 
 def box(data: Array, node: Any) -> Any:
@@ -590,7 +466,7 @@ new = object.__new__
 
 def _outside(node: Any) -> bool:
     """Return whether the user may write to the array: it is not the result of an op."""
-    return node is None or (type(node) is not list and node.plan is None)
+    return node is None or (node.__class__ is not list and node.plan is None)
 
 
 def _inexact(value: Array) -> bool:
@@ -614,12 +490,12 @@ def _has_box(value: Any) -> bool:
     )
 
 
-def _unboxed(value: Any) -> Any:
+def unboxed(value: Any) -> Any:
     """Return a list or tuple with the arrays of its Tensors in their places."""
     if isinstance(value, Box):
         return value._data
     if type(value) is tuple or type(value) is list:
-        return type(value)([_unboxed(v) for v in value])
+        return type(value)([unboxed(v) for v in value])
     return value
 
 
@@ -647,8 +523,6 @@ def _takes_list(p: inspect.Parameter) -> bool:
 
 # The fast paths: one or two operands and a ufunc. They do what `_general` does, in 40 % of its time
 # (`python -m tests.benchmarks per_op`); whatever is not plain goes there. -------------------------
-
-_PLAIN = frozenset({np.ndarray, float, int, bool, np.float64, np.float32, np.int64})
 
 
 def _unary(op: Op) -> Callable[..., Any]:
@@ -699,14 +573,14 @@ def _binary(op: Op) -> Callable[..., Any]:
                 b = y
                 q = None
             else:
-                return general(x, y) if _operand(y) else NotImplemented
+                return general(x, y) if is_operand(y) else NotImplemented
         elif x.__class__ in plain and y.__class__ is _result:
             a = x
             p = None
             b = y._data
             q = y._node
         else:
-            return general(x, y) if _operand(x) and _operand(y) else NotImplemented
+            return general(x, y) if is_operand(x) and is_operand(y) else NotImplemented
         out = forward(a, b)
         dtype = out.dtype
         if dtype is _OBJECT:
@@ -731,10 +605,8 @@ def _binary(op: Op) -> Callable[..., Any]:
         if plan.saves_x and (p is None or p.plan is None):
             token = hold(p, a)
         if plan.saves_y and (q is None or q.plan is None):
-            if q is not None and (held := q.token) is not None:
-                held = held()  # `hold`, without the call
-            else:
-                held = None
+            held = q.token if q is not None else None
+            held = held and held()  # `hold`, without the call
             if held is None or held.array is not b:
                 held = hold(q, b)
             token = held if token is None else (token, held)
@@ -750,7 +622,7 @@ def _binary(op: Op) -> Callable[..., Any]:
     return binary
 
 
-def _operand(value: Any) -> bool:
+def is_operand(value: Any) -> bool:
     """Return whether NumPy can make an array of numbers of `value`; else its own class may answer."""
     return isinstance(value, (Box, np.ndarray, np.generic, numbers.Number, list, tuple)) or (
         getattr(value, "__array_ufunc__", None) is not None or hasattr(value, "__array__")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from tinygrad_mnist.operation import Array, Box, Leaf, overrides, plain, results_are
+from tinygrad_mnist.graph import Array, Box, Leaf
+from tinygrad_mnist.operation import overrides, plain, results_are
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -116,7 +117,9 @@ class Tensor(Box):
         if not value:
             self._node = None
         elif self._node is None:
-            self._data = _check_dtype(np.asanyarray(self._data) if np.isscalar(self._data) else self._data)
+            self._data = _check_dtype(
+                np.asanyarray(self._data) if np.isscalar(self._data) else self._data
+            )
             self._node = Leaf(self._data)
 
     @property
@@ -267,7 +270,9 @@ class Tensor(Box):
         if function in plain:
             return function(*_plain(args), **_plain(kwargs))
         module = function.__module__.removeprefix("numpy").strip(".")
-        raise _unsupported(f"np.{module}.{function.__name__}" if module else f"np.{function.__name__}")
+        raise _unsupported(
+            f"np.{module}.{function.__name__}" if module else f"np.{function.__name__}"
+        )
 
 
 def _as_array(data: Any) -> Array:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.operation import Op, _operand, _unboxed, plain
+from tinygrad_mnist.operation import Op, is_operand, unboxed, plain
 from tinygrad_mnist.ops import elementwise
 from tinygrad_mnist.ops.elementwise import add, exp, multiply, negative, subtract
 from tinygrad_mnist.tensor import Tensor
@@ -30,7 +30,7 @@ def _reflected(call: Callable[..., Any]) -> Callable[..., Any]:
 
 def _comparison(ufunc: np.ufunc) -> Callable[..., Any]:
     def compare(self: Tensor, other: Any) -> Any:
-        return ufunc(self.data, _unboxed(other)) if _operand(other) else NotImplemented
+        return ufunc(self.data, unboxed(other)) if is_operand(other) else NotImplemented
 
     return compare
 

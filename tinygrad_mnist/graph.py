@@ -1,0 +1,170 @@
+"""The graph that calls leave behind: nodes, what keeps saved arrays unchanged, and the switches."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Array = Any  # a NumPy array, or another library's that answers NumPy's protocols
+
+
+class Box:
+    """An array and the node that made it; `Tensor` adds everything that a user sees."""
+
+    __slots__ = ("_data", "_node")
+    _data: Array
+    _node: Any  # Node, Leaf or None: of the engine's own making, so unchecked for speed
+
+
+class Leaf:
+    """Where backward ends: a Tensor that asked for its gradient."""
+
+    __slots__ = ("dtype", "grad", "index", "shape", "token")
+    plan = None
+    parents: tuple[Any, ...] = ()
+
+    def __init__(self, data: Array) -> None:
+        self.index = next_index()
+        self.shape = data.shape
+        self.dtype = data.dtype
+        self.grad: Array | None = None
+        self.token: weakref.ref[Token] | None = None
+
+
+class Node:
+    """One recorded call. It points to the nodes of its inputs, never to its result."""
+
+    # parents, plan.calls and saved run side by side, an entry for each input that is tracked;
+    # behind them `saved` carries the tokens that keep what it saves unchanged.
+    # `site`, the user's file and line, is set under detect_anomaly alone.
+    __slots__ = ("dtype", "index", "parents", "plan", "saved", "shape", "site")
+    index: int
+    plan: Any  # operation.Plan, or what stands for one
+    parents: tuple[Any, ...]
+    saved: tuple[Any, ...] | None
+    shape: tuple[int, ...]
+    dtype: Any
+    site: str
+
+
+class Output(Node):
+    """One result of a call that has several; its only parent is the call's node."""
+
+    __slots__ = ("number",)
+    number: int
+
+
+class Passing:
+    """The plan of every `Output`: its cotangent waits at the call until all have come."""
+
+    unusual = True
+
+
+next_index = count().__next__  # creation order is a topological order
+_PASSING = Passing()
+
+
+def output(node: Node, number: int, data: Array) -> Output:
+    """Return the node of result `number` of a call that has several."""
+    one = Output()
+    one.index = next_index()
+    one.plan = _PASSING
+    one.parents = (node,)
+    one.number = number
+    one.shape, one.dtype = data.shape, data.dtype
+    return one
+
+
+# Saved arrays must not change before backward ---------------------------------------------------
+
+_held: dict[int, int] = {}  # id of a locked array -> tokens that hold it
+_guard = threading.RLock()  # re-entrant: a token may be released while another is made
+
+
+class Token:
+    """Keeps an array read-only for as long as a graph saves it."""
+
+    __slots__ = ("__weakref__", "array", "key")
+
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        self.array = array
+        self.key: int | None = None  # of the array that is locked
+        with _guard:
+            while not array.flags.writeable:
+                if id(array) in _held:
+                    break
+                if not isinstance(array.base, np.ndarray):
+                    return  # read-only by its owner's wish
+                array = self.array = array.base  # a read-only view: lock what it looks at
+            key = self.key = id(array)
+            _held[key] = _held.get(key, 0) + 1
+            array.setflags(write=False)
+
+    def __del__(self, held: dict[int, int] = _held, guard: Any = _guard) -> None:
+        if self.key is None:
+            return
+        with guard:
+            left = held.pop(self.key) - 1
+            if left:
+                held[self.key] = left
+                return
+            try:
+                self.array.setflags(write=True)
+            except ValueError:  # its base became read-only meanwhile
+                return
+
+
+def hold(node: Any, value: Any) -> Any:
+    """Return what keeps `value` unchanged while it is saved: a token, several, or None.
+
+    A leaf keeps its one token; results of ops need none, for they are only handed out read-only.
+    """
+    if value.__class__ is tuple or value.__class__ is list:
+        return tuple(hold(None, v) for v in value)
+    if not isinstance(value, np.ndarray):
+        return None
+    if node is None:
+        return Token(value)
+    token = node.token and node.token()
+    if token is None or token.array is not value:
+        token = Token(value)
+        node.token = weakref.ref(token)
+    return token
+
+
+# The state of a thread --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How calls of one thread are recorded while a switch such as `no_grad` is on."""
+
+    recording: bool = True
+    check: Callable[[Any, list[Any], Any], str] | None = None  # detect_anomaly: returns the site
+    scopes: list[tuple[Any, int, int]] | None = None  # draw: (module, first index, last index)
+    generators: dict[int, tuple[Any, Any]] | None = None  # checkpoint: states before first use
+    held: list[Any] | None = None  # checkpoint: what keeps every array it read unchanged
+
+
+modes: dict[int, Mode] = {}  # thread -> mode; empty almost always, so a call asks one truth value
+NORMAL = Mode()
+
+
+def current_mode() -> Mode:
+    """Return this thread's mode."""
+    return modes.get(threading.get_ident(), NORMAL) if modes else NORMAL
+
+
+def remember(generator: np.random.Generator) -> None:
+    """Tell a running `checkpoint` that `generator` is about to be drawn from."""
+    states = current_mode().generators
+    if states is not None and id(generator) not in states:
+        states[id(generator)] = (generator, generator.bit_generator.state)
