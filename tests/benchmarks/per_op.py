@@ -41,7 +41,7 @@ class Cost(NamedTuple):
 
 def run(*, small: bool, repeats: int | None) -> list[Table]:
     """Measure a chain of 2,000 ops in one process, then long ones in processes of their own."""
-    rounds = repeats or (1 if small else 15)
+    rounds = repeats or (1 if small else 31)
     rows = fresh(measure, depth=200 if small else 2_000, repeats=rounds)
     note = (
         f"Forward, backward and release of the graph; median of {rounds} interleaved runs. "
