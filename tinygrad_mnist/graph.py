@@ -149,6 +149,7 @@ class Mode:
 
     recording: bool = True
     check: Callable[[Any, list[Any], Any], str] | None = None  # detect_anomaly: returns the site
+    watch: Callable[[Any, Any, Any], None] | None = None  # detect_anomaly, in backward
     scopes: list[tuple[Any, int, int]] | None = None  # draw: (module, first index, last index)
     generators: dict[int, tuple[Any, Any]] | None = None  # checkpoint: states before first use
     held: list[Any] | None = None  # checkpoint: what keeps every array it read unchanged

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import numbers
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, overload
@@ -21,6 +20,7 @@ from tinygrad_mnist.graph import (
     next_index,
     output,
 )
+from tinygrad_mnist.recording import OBJECT, PLAIN, box, record_binary, record_unary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -86,8 +86,6 @@ PLACE = -1  # the slot of `i`, an operand's place in its list
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _VARIADIC = inspect.Parameter.VAR_POSITIONAL
 _EMPTY = inspect.Parameter.empty
-_OBJECT = np.dtype(object)
-_PLAIN = frozenset({np.ndarray, float, int, bool, np.float64, np.float32, np.int64, type(None)})
 
 
 class Op:
@@ -151,7 +149,7 @@ class Op:
             overrides[function] = self
         self.call: Callable[..., Any] = self._general
         if isinstance(forward, np.ufunc) and forward.nout == 1 and forward.nin <= 2:
-            self.call = _unary(self) if forward.nin == 1 else _binary(self)
+            self.call = record_unary(self) if forward.nin == 1 else record_binary(self)
 
     def _read_signature(self) -> None:
         if isinstance(self.forward, np.ufunc):
@@ -284,6 +282,7 @@ class Op:
     # Calling
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the forward; record it if an input is tracked."""
         result = self._general(*args, **kwargs) if kwargs else self.call(*args)
         if result is NotImplemented:
             kinds = ", ".join(type(a).__name__ for a in args)
@@ -320,7 +319,7 @@ class Op:
         nodes: dict[int, Any] = {}  # of each input that is a Tensor, or a list with Tensors
         boxed = lists = False
         for k, value in enumerate(raw):
-            if value.__class__ in _PLAIN:
+            if value.__class__ in PLAIN:
                 continue
             if isinstance(value, Box):
                 boxed = True
@@ -404,7 +403,7 @@ class Op:
         for j, result in enumerate(results):
             if result.__class__ is not np.ndarray and not hasattr(result, "dtype"):
                 results[j] = result = np.asarray(result)  # noqa: PLW2901
-            if result.dtype is _OBJECT:
+            if result.dtype is OBJECT:
                 raise TypeError(f"{self.name} made an array of objects: give it numbers")
             for value in raw:
                 if value is result:
@@ -445,25 +444,6 @@ class Op:
         return type(out)(*boxes) if hasattr(out, "_fields") else type(out)(boxes)
 
 
-def box(data: Array, node: Any) -> Any:
-    """Return the Tensor of an array and the node that made it."""
-    result = new(_result)
-    result._data = data
-    result._node = node
-    return result
-
-
-def results_are(cls: type[Box]) -> type[Box]:
-    """Make `cls` the class of every result; `tensor.py` says so, once."""
-    global _result  # noqa: PLW0603
-    _result = cls
-    return cls
-
-
-_result: type[Box] = Box
-new = object.__new__
-
-
 def _outside(node: Any) -> bool:
     """Return whether the user may write to the array: it is not the result of an op."""
     return node is None or (node.__class__ is not list and node.plan is None)
@@ -479,7 +459,7 @@ def _boxed(out: Any) -> Any:
         boxes = [_boxed(one) for one in out]
         return type(out)(*boxes) if hasattr(out, "_fields") else type(out)(boxes)
     data = out if hasattr(out, "dtype") else np.asarray(out)
-    if data.dtype == _OBJECT:
+    if data.dtype == OBJECT:
         raise TypeError("the result is an array of objects: give numbers, arrays or Tensors")
     return box(data, None)
 
@@ -519,114 +499,6 @@ def _takes_list(p: inspect.Parameter) -> bool:
     if p.kind is _VARIADIC or p.annotation is _EMPTY:
         return True
     return any(word in str(p.annotation) for word in ("Sequence", "list", "tuple"))
-
-
-# The fast paths: one or two operands and a ufunc. They do what `_general` does, in 40 % of its time
-# (`python -m tests.benchmarks per_op`); whatever is not plain goes there. -------------------------
-
-
-def _unary(op: Op) -> Callable[..., Any]:
-    forward, general, fast = op.forward, op._general, op.fast
-
-    def unary(x: Any) -> Any:
-        if modes or x.__class__ is not _result:
-            return general(x)
-        a = x._data
-        p = x._node
-        out = forward(a)
-        result = new(_result)
-        result._data = out
-        if p is None:
-            result._node = None
-            return result
-        plan = fast[1]
-        if plan is None:
-            return general(x)
-        saved = plan.save((a, out, None))
-        if plan.saves_x and p.plan is None:
-            saved = (*saved, hold(p, a))
-        result._node = node = new(Node)
-        node.index = next_index()
-        node.plan = plan
-        node.parents = (p,)
-        node.saved = saved
-        node.shape = out.shape
-        node.dtype = out.dtype
-        return result
-
-    return unary
-
-
-def _binary(op: Op) -> Callable[..., Any]:
-    forward, general, fast, plain = op.forward, op._general, op.fast, _PLAIN
-
-    def binary(x: Any, y: Any) -> Any:
-        if modes:
-            return general(x, y)
-        if x.__class__ is _result:
-            a = x._data
-            p = x._node
-            if y.__class__ is _result:
-                b = y._data
-                q = y._node
-            elif y.__class__ in plain:
-                b = y
-                q = None
-            else:
-                return general(x, y) if is_operand(y) else NotImplemented
-        elif x.__class__ in plain and y.__class__ is _result:
-            a = x
-            p = None
-            b = y._data
-            q = y._node
-        else:
-            return general(x, y) if is_operand(x) and is_operand(y) else NotImplemented
-        out = forward(a, b)
-        dtype = out.dtype
-        if dtype is _OBJECT:
-            return general(x, y)  # which refuses
-        result = new(_result)
-        result._data = out
-        token = None  # what keeps a leaf's or an outside array unchanged, if it is saved
-        if q is None:
-            if p is None:
-                result._node = None
-                return result
-            plan = fast[1]
-            parents = (p,)
-        elif p is None:
-            plan = fast[2]
-            parents = (q,)
-        else:
-            plan = fast[3]
-            parents = (p, q)
-        if plan is None:
-            return general(x, y)
-        if plan.saves_x and (p is None or p.plan is None):
-            token = hold(p, a)
-        if plan.saves_y and (q is None or q.plan is None):
-            held = q.token if q is not None else None
-            held = held and held()  # `hold`, without the call
-            if held is None or held.array is not b:
-                held = hold(q, b)
-            token = held if token is None else (token, held)
-        result._node = node = Node()
-        node.index = next_index()
-        node.plan = plan
-        node.parents = parents
-        node.saved = plan.save((a, b, out, token))
-        node.shape = out.shape
-        node.dtype = dtype
-        return result
-
-    return binary
-
-
-def is_operand(value: Any) -> bool:
-    """Return whether NumPy can make an array of numbers of `value`; else its own class may answer."""
-    return isinstance(value, (Box, np.ndarray, np.generic, numbers.Number, list, tuple)) or (
-        getattr(value, "__array_ufunc__", None) is not None or hasattr(value, "__array__")
-    )
 
 
 # Making ops -------------------------------------------------------------------------------------

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.operation import Op, is_operand, unboxed, plain
+from tinygrad_mnist.operation import Op, unboxed
 from tinygrad_mnist.ops import elementwise
 from tinygrad_mnist.ops.elementwise import add, exp, multiply, negative, subtract
+from tinygrad_mnist.recording import is_operand
 from tinygrad_mnist.tensor import Tensor
 
 if TYPE_CHECKING:

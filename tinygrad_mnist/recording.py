@@ -1,0 +1,143 @@
+"""The fast paths: a ufunc of one or two operands, called and recorded in as few steps as can be.
+
+They do what `Op` does with any signature, in 40 % of its time; whatever is not plain is left to
+it. So this file is written for speed (`python -m tests.benchmarks per_op`).
+"""
+
+from __future__ import annotations
+
+import numbers
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_mnist.graph import Array, Box, Node, hold, modes, next_index
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OBJECT = np.dtype(object)
+PLAIN = frozenset({np.ndarray, float, int, bool, np.float64, np.float32, np.int64, type(None)})
+new = object.__new__
+_result: type[Box] = Box
+
+
+def box(data: Array, node: Any) -> Any:
+    """Return the Tensor of an array and the node that made it."""
+    result = new(_result)
+    result._data = data
+    result._node = node
+    return result
+
+
+def results_are(cls: type[Box]) -> type[Box]:
+    """Make `cls` the class of every result; `tensor.py` says so, once."""
+    global _result  # noqa: PLW0603
+    _result = cls
+    return cls
+
+
+def is_operand(value: Any) -> bool:
+    """Return whether NumPy can make an array of `value`; else its own class may answer."""
+    return isinstance(value, (Box, np.ndarray, np.generic, numbers.Number, list, tuple)) or (
+        getattr(value, "__array_ufunc__", None) is not None or hasattr(value, "__array__")
+    )
+
+
+def record_unary(op: Any) -> Callable[..., Any]:
+    """Return the function that calls and records a ufunc of one operand."""
+    forward, general, fast = op.forward, op._general, op.fast
+
+    def unary(x: Any) -> Any:
+        if modes or x.__class__ is not _result:
+            return general(x)
+        a = x._data
+        p = x._node
+        out = forward(a)
+        result = new(_result)
+        result._data = out
+        if p is None:
+            result._node = None
+            return result
+        plan = fast[1]
+        if plan is None:
+            return general(x)
+        saved = plan.save((a, out, None))
+        if plan.saves_x and p.plan is None:
+            saved = (*saved, hold(p, a))
+        result._node = node = new(Node)
+        node.index = next_index()
+        node.plan = plan
+        node.parents = (p,)
+        node.saved = saved
+        node.shape = out.shape
+        node.dtype = out.dtype
+        return result
+
+    return unary
+
+
+def record_binary(op: Any) -> Callable[..., Any]:
+    """Return the function that calls and records a ufunc of two operands."""
+    forward, general, fast, plain = op.forward, op._general, op.fast, PLAIN
+
+    def binary(x: Any, y: Any) -> Any:
+        if modes:
+            return general(x, y)
+        if x.__class__ is _result:
+            a = x._data
+            p = x._node
+            if y.__class__ is _result:
+                b = y._data
+                q = y._node
+            elif y.__class__ in plain:
+                b = y
+                q = None
+            else:
+                return general(x, y) if is_operand(y) else NotImplemented
+        elif x.__class__ in plain and y.__class__ is _result:
+            a = x
+            p = None
+            b = y._data
+            q = y._node
+        else:
+            return general(x, y) if is_operand(x) and is_operand(y) else NotImplemented
+        out = forward(a, b)
+        dtype = out.dtype
+        if dtype is OBJECT:
+            return general(x, y)  # which refuses
+        result = new(_result)
+        result._data = out
+        token: Any = None  # what keeps a leaf's or an outside array unchanged, if it is saved
+        if q is None:
+            if p is None:
+                result._node = None
+                return result
+            plan = fast[1]
+            parents: tuple[Any, ...] = (p,)
+        elif p is None:
+            plan = fast[2]
+            parents = (q,)
+        else:
+            plan = fast[3]
+            parents = (p, q)
+        if plan is None:
+            return general(x, y)
+        if plan.saves_x and (p is None or p.plan is None):
+            token = hold(p, a)
+        if plan.saves_y and (q is None or q.plan is None):
+            held = q.token if q is not None else None
+            held = held and held()  # `hold`, without the call
+            if held is None or held.array is not b:
+                held = hold(q, b)
+            token = held if token is None else (token, held)
+        result._node = node = Node()
+        node.index = next_index()
+        node.plan = plan
+        node.parents = parents
+        node.saved = plan.save((a, b, out, token))
+        node.shape = out.shape
+        node.dtype = dtype
+        return result
+
+    return binary

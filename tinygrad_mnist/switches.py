@@ -1,0 +1,145 @@
+"""Switches of a thread: `no_grad` records nothing, `detect_anomaly` stops at a bad value."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextlib import ContextDecorator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_mnist.graph import NORMAL, Node, modes
+from tinygrad_mnist.tensor import raw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tinygrad_mnist.operation import Op
+
+
+class Switch(ContextDecorator):
+    """A change of this thread's mode, undone at the end whatever happens."""
+
+    def __init__(self, **changes: Any) -> None:
+        self._changes = changes
+        self._before: dict[int, list[Any]] = {}
+
+    def _recreate_cm(self) -> Switch:
+        return Switch(**self._changes)
+
+    def __enter__(self) -> None:
+        thread = threading.get_ident()
+        before = modes.get(thread)
+        self._before.setdefault(thread, []).append(before)
+        modes[thread] = replace(before or NORMAL, **self._changes)
+
+    def __exit__(self, *_: object) -> None:
+        thread = threading.get_ident()
+        before = self._before[thread].pop()
+        if before is None:
+            del modes[thread]
+        else:
+            modes[thread] = before
+
+
+def no_grad(function: Callable[..., Any] | None = None) -> Any:
+    """Record nothing: ``with no_grad():``, or ``@no_grad`` above a function.
+
+    For the calling thread alone. Results are untracked Tensors.
+    """
+    switch = Switch(recording=False)
+    return switch if function is None else switch(function)
+
+
+def detect_anomaly() -> Switch:
+    """Stop at the first value that is not finite, in forward or in backward.
+
+    Returns
+    -------
+    context manager
+        Inside it, and in ``backward`` called inside it, a NaN or infinity raises
+        `FloatingPointError`, which names the op, the shapes and ranges of its inputs and the
+        user's file and line.
+    """
+    return Switch(check=_check_forward, watch=_check_backward)
+
+
+def _finite(value: Any) -> bool:
+    value = raw(value)
+    return (
+        getattr(value, "dtype", None) is None
+        or value.dtype.kind not in "fc"
+        or bool(np.isfinite(value).all())
+    )
+
+
+def _range(name: str, value: Any) -> str:
+    """Describe an input: its shape, and between which values it lies."""
+    value = np.asarray(raw(value))
+    finite = value[np.isfinite(value)]
+    inside = f"from {finite.min():.6g} to {finite.max():.6g}" if finite.size else "nothing finite"
+    odd = value.size - finite.size
+    return f"{name}: shape {value.shape}, {inside}" + (f", {odd} not finite" if odd else "")
+
+
+def _ranges(named: Iterable[tuple[str, Any]]) -> str:
+    """Describe every array of floating-point numbers among named inputs."""
+    flat = [(n, v) for n, vs in named for v in (vs if isinstance(vs, (tuple, list)) else (vs,))]
+    kinds = [(n, v, getattr(raw(v), "dtype", np.dtype(int)).kind) for n, v in flat]
+    return "; ".join(_range(n, v) for n, v, kind in kinds if kind in "fc") or "no arrays"
+
+
+def _check_forward(op: Op, inputs: list[Any], out: Any) -> str:
+    """Raise if a result is not finite; return the user's file and line."""
+    site = user_site()
+    for one in out if isinstance(out, (tuple, list)) else (out,):
+        if not _finite(one):
+            raise FloatingPointError(
+                f"op {op.name!r} made {_kind(one)} in its result of shape {np.shape(one)}, at "
+                f"{site}; its inputs: {_ranges(zip(op.names, inputs, strict=True))}"
+            )
+    return site
+
+
+def _check_backward(node: Node, g: Any, gi: Any) -> None:
+    """Raise if what a rule made is not finite."""
+    if not _finite(gi):
+        site = getattr(node, "site", "a line outside detect_anomaly")
+        saved = [
+            (name, value)
+            for rule, values in zip(node.plan.table, node.saved or ())  # noqa: B905 - tokens follow
+            for name, value in zip(rule.names, values if len(rule.names) > 1 else (values,))  # noqa: B905
+        ]
+        raise FloatingPointError(
+            f"the gradient of op {node.plan.op.name!r}, called at {site}, made {_kind(gi)} in a "
+            f"gradient of shape {np.shape(raw(gi))}; {_ranges([('g', g), *saved])}"
+        )
+
+
+def _kind(value: Any) -> str:
+    return "NaN" if np.isnan(raw(value)).any() else "infinity"
+
+
+_INSIDE = (str(Path(__file__).parent), str(Path(np.__file__).parent))
+
+
+def _user_frame() -> tuple[Any, int]:
+    """Return the innermost frame outside this package and NumPy, and how far up it is."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_code.co_filename.startswith(_INSIDE):
+        frame, level = frame.f_back, level + 1
+    return frame, level
+
+
+def user_level() -> int:
+    """Return the `stacklevel` at which a warning points to the user's line."""
+    return _user_frame()[1] - 1
+
+
+def user_site() -> str:
+    """Return the user's file and line."""
+    frame, _ = _user_frame()
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
