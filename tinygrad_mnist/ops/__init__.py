@@ -7,50 +7,215 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_mnist.operation import Op, unboxed
-from tinygrad_mnist.ops import elementwise
-from tinygrad_mnist.ops.elementwise import add, exp, multiply, negative, subtract
+from tinygrad_mnist.ops import elementwise, indexing, neural, products, reductions, shape
+from tinygrad_mnist.ops.elementwise import (
+    abs,
+    absolute,
+    add,
+    clip,
+    cos,
+    divide,
+    exp,
+    expm1,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    positive,
+    power,
+    remainder,
+    sin,
+    sqrt,
+    square,
+    subtract,
+    tanh,
+    where,
+)
+from tinygrad_mnist.ops.indexing import getitem, scatter
+from tinygrad_mnist.ops.neural import cross_entropy, linear, relu
+from tinygrad_mnist.ops.products import matmul
+from tinygrad_mnist.ops.reductions import mean, sum
+from tinygrad_mnist.ops.shape import (
+    astype,
+    broadcast_to,
+    concatenate,
+    copy,
+    expand_dims,
+    flip,
+    moveaxis,
+    ravel,
+    reshape,
+    squeeze,
+    stack,
+    swapaxes,
+    transpose,
+)
 from tinygrad_mnist.recording import is_operand
 from tinygrad_mnist.tensor import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["add", "exp", "multiply", "negative", "registry", "subtract"]
+__all__ = [
+    "abs",
+    "absolute",
+    "add",
+    "astype",
+    "broadcast_to",
+    "clip",
+    "concatenate",
+    "copy",
+    "cos",
+    "cross_entropy",
+    "divide",
+    "exp",
+    "expand_dims",
+    "expm1",
+    "flip",
+    "getitem",
+    "linear",
+    "log",
+    "log1p",
+    "matmul",
+    "maximum",
+    "mean",
+    "minimum",
+    "moveaxis",
+    "multiply",
+    "negative",
+    "positive",
+    "power",
+    "ravel",
+    "registry",
+    "relu",
+    "remainder",
+    "reshape",
+    "scatter",
+    "sin",
+    "sqrt",
+    "square",
+    "squeeze",
+    "stack",
+    "subtract",
+    "sum",
+    "swapaxes",
+    "tanh",
+    "transpose",
+    "where",
+]
 
 registry: dict[str, Op] = {
-    op.name: op for family in (elementwise,) for op in vars(family).values() if isinstance(op, Op)
+    op.name: op
+    for family in (elementwise, indexing, neural, products, reductions, shape)
+    for op in vars(family).values()
+    if isinstance(op, Op)
 }
 
 
 # Tensor's operators and methods are installed here, so that `t * u` reaches its op directly -------
 
 
-def _reflected(call: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda self, other: call(other, self)
+def _operator(op: Op) -> Callable[..., Any]:
+    """Return an operator's method, which leaves to the other operand what NumPy can't take."""
+    call = op.call
+    if call != op._general:
+        return call  # a fast path, which looks at its operands itself
+    return lambda self, other: call(self, other) if is_operand(other) else NotImplemented
 
 
-def _comparison(ufunc: np.ufunc) -> Callable[..., Any]:
-    def compare(self: Tensor, other: Any) -> Any:
-        return ufunc(self.data, unboxed(other)) if is_operand(other) else NotImplemented
-
-    return compare
+def _reflected(operator: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, other: operator(other, self)
 
 
-def _method(op: Op) -> Callable[..., Any]:
+def _plain_operator(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an operator's method whose result is a plain array."""
+
+    def operator(self: Tensor, other: Any) -> Any:
+        return function(self._data, unboxed(other)) if is_operand(other) else NotImplemented
+
+    return operator
+
+
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that calls `function`, for an Op is not bound to a Tensor by itself."""
+
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return op(self, *args, **kwargs)
+        return function(self, *args, **kwargs)
 
-    method.__name__, method.__doc__ = op.name, op.__doc__
+    method.__name__, method.__doc__ = function.__name__, function.__doc__
     return method
 
 
-for _name, _op in {"add": add, "sub": subtract, "mul": multiply}.items():
-    setattr(Tensor, f"__{_name}__", _op.call)
-    setattr(Tensor, f"__r{_name}__", _reflected(_op.call))
-for _name, _op in {"neg": negative}.items():
-    setattr(Tensor, f"__{_name}__", _op.call)
-for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
-    _ufunc = getattr(np, {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}[_name])
-    setattr(Tensor, f"__{_name}__", _comparison(_ufunc))
-for _name in ():
-    setattr(Tensor, _name, _method(registry[_name]))
+def _plain_method(name: str) -> Callable[..., Any]:
+    """Return the array's own method, whose result has no gradient."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self._data, name)(*map(unboxed, args), **kwargs)
+
+    method.__name__, method.__doc__ = name, getattr(np.ndarray, name).__doc__
+    return method
+
+
+def _reshape(self: Tensor, *shape: Any, order: str = "C") -> Any:
+    """Return the entries with another shape, given as a tuple or as several integers."""
+    return reshape(self, shape[0] if len(shape) == 1 else shape, order)
+
+
+def _transpose(self: Tensor, *axes: Any) -> Any:
+    """Return the axes in another order, given as a tuple or as several integers."""
+    return transpose(self, axes[0] if len(axes) == 1 else axes or None)
+
+
+_OPERATORS = {
+    "add": add,
+    "matmul": matmul,
+    "mod": remainder,
+    "mul": multiply,
+    "pow": power,
+    "sub": subtract,
+    "truediv": divide,
+}
+_UNARY = {"abs": absolute, "neg": negative, "pos": positive}
+_PLAIN_OPERATORS: dict[str, Callable[..., Any]] = {
+    "eq": np.equal,
+    "floordiv": np.floor_divide,
+    "ge": np.greater_equal,
+    "gt": np.greater,
+    "le": np.less_equal,
+    "lt": np.less,
+    "ne": np.not_equal,
+    "rfloordiv": lambda x, y: np.floor_divide(y, x),
+}
+_METHODS: dict[str, Any] = {
+    "__divmod__": lambda self, other: (self // other, self % other),
+    "__getitem__": lambda self, index: getitem(self, index),
+    "__rdivmod__": lambda self, other: (other // self, other % self),
+    "reshape": _reshape,
+    "transpose": _transpose,
+    **{op.name: _method(op) for op in (astype, clip, copy, mean, ravel, squeeze, sum, swapaxes)},
+    "flatten": _method(ravel),
+    "T": property(lambda self: transpose(self)),
+    "mT": property(lambda self: swapaxes(self, -1, -2)),
+}
+_PLAIN_METHODS = (
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "argpartition",
+    "argsort",
+    "nonzero",
+    "round",
+    "searchsorted",
+)
+
+_METHODS |= {f"__{name}__": _operator(op) for name, op in _OPERATORS.items()}
+_METHODS |= {f"__r{name}__": _reflected(_operator(op)) for name, op in _OPERATORS.items()}
+_METHODS |= {f"__{name}__": op.call for name, op in _UNARY.items()}
+_METHODS |= {f"__{name}__": _plain_operator(f) for name, f in _PLAIN_OPERATORS.items()}
+_METHODS |= {name: _plain_method(name) for name in _PLAIN_METHODS}
+
+for _name, _method_ in _METHODS.items():
+    setattr(Tensor, _name, _method_)

@@ -2,14 +2,154 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from tinygrad_mnist.operation import op
 
+if TYPE_CHECKING:
+    from tinygrad_mnist.graph import Array
+
+INF = float("inf")
+
 # fmt: off
-add      = op(np.add).defvjp(x=lambda g: g, y=lambda g: g)
-subtract = op(np.subtract).defvjp(x=lambda g: g, y=lambda g: -g)
-multiply = op(np.multiply).defvjp(x=lambda g, y: g * y, y=lambda g, x: g * x)
-negative = op(np.negative).defvjp(x=lambda g: -g)
-exp      = op(np.exp).defvjp(x=lambda g, out: g * out)
+# Arithmetic -------------------------------------------------------------------------------------
+
+add       = op(np.add).defvjp(x=lambda g: g, y=lambda g: g)
+divide    = op(np.divide, domain={"y": (0, INF)}).defvjp(x=lambda g, y: g / y,
+                                                         y=lambda g, out, y: -g * out / y)
+multiply  = op(np.multiply).defvjp(x=lambda g, y: g * y, y=lambda g, x: g * x)
+negative  = op(np.negative).defvjp(x=lambda g: -g)
+positive  = op(np.positive).defvjp(x=lambda g: g)
+remainder = op(np.remainder, domain={"y": (0, INF)}).defvjp(
+    x=lambda g: g,
+    y=lambda g, x, y: -g * np.floor_divide(x, y),
+)
+square    = op(np.square).defvjp(x=lambda g, x: g * (2 * x))
+subtract  = op(np.subtract).defvjp(x=lambda g: g, y=lambda g: -g)
+
+# Exponentials and logarithms: a pole gives an infinity, but a zero cotangent stays zero -----------
+
+exp       = op(np.exp).defvjp(x=lambda g, out: g * out)
+expm1     = op(np.expm1).defvjp(x=lambda g, out: g * (out + 1))
+log       = op(np.log, domain={"x": (0, INF)}).defvjp(x=lambda g, x: g / x)
+log1p     = op(np.log1p, domain={"x": (-1, INF)}).defvjp(x=lambda g, x: g / (x + 1))
+sqrt      = op(np.sqrt, domain={"x": (0, INF)}).defvjp(x=lambda g, out: g / (2 * out))
 # fmt: on
+
+
+def _power_x(g: Any, x: Any, y: Any) -> Any:
+    """Return g * y * x**(y - 1); x**0 is constant, at 0 too."""
+    if isinstance(y, (int, float)):
+        return g * (y * x ** (y - 1)) if y else np.zeros_like(g)
+    constant = np.equal(x, 0) & np.equal(y, 0)
+    return g * (y * x ** np.where(constant, 1, y - 1))
+
+
+def _power_y(g: Any, x: Any, out: Any) -> Any:
+    """Return g * out * log(x), and 0 at x = 0, where 0**y is constant for y > 0."""
+    return g * (out * np.log(np.where(np.equal(x, 0), 1, x)))
+
+
+# fmt: off
+power = op(np.power, domain={"x": (0, INF)}).defvjp(x=_power_x, y=_power_y)
+
+# Trigonometry -----------------------------------------------------------------------------------
+
+cos  = op(np.cos).defvjp(x=lambda g, x: -g * np.sin(x))
+sin  = op(np.sin).defvjp(x=lambda g, x: g * np.cos(x))
+tanh = op(np.tanh).defvjp(x=lambda g, out: g * (1 - out * out))
+# fmt: on
+
+# Kinks and ties (docs/kinks.md) -------------------------------------------------------------------
+
+
+def _won(g: Any, wins: Any, ties: Any) -> Any:
+    """Return the cotangent where an operand wins, half of it where both are equal, else 0."""
+    return np.where(wins, g, np.where(ties, g / 2, 0))
+
+
+# fmt: off
+absolute = op(np.absolute).defvjp(x=lambda g, x: g * np.sign(x))  # abs'(0) = 0
+maximum  = op(np.maximum).defvjp(x=lambda g, x, y: _won(g, x > y, np.equal(x, y)),
+                                 y=lambda g, x, y: _won(g, y > x, np.equal(x, y)))
+minimum  = op(np.minimum).defvjp(x=lambda g, x, y: _won(g, x < y, np.equal(x, y)),
+                                 y=lambda g, x, y: _won(g, y < x, np.equal(x, y)))
+# fmt: on
+abs = absolute
+
+
+def _bounds(a_min: Any, a_max: Any, low: Any, high: Any) -> tuple[Any, Any]:
+    """Return clip's bounds, which NumPy has two names for; a missing one is infinite."""
+    if (a_min is not None and low is not None) or (a_max is not None and high is not None):
+        raise ValueError("clip got a bound by both its names: give a_min or min, a_max or max")
+    low, high = a_min if low is None else low, a_max if high is None else high
+    return -INF if low is None else low, INF if high is None else high
+
+
+def _unclipped(g: Any, a: Any, a_min: Any, a_max: Any, min: Any, max: Any) -> Any:
+    """Return the cotangent where `a` stands between the bounds or at one."""
+    low, high = _bounds(a_min, a_max, min, max)
+    return np.where((a >= low) & (a <= high), g, 0)
+
+
+def _raised(g: Any, a: Any, a_min: Any, a_max: Any, min: Any, max: Any) -> Any:
+    """Return the cotangent where the lower bound is the result."""
+    low, high = _bounds(a_min, a_max, min, max)
+    return np.where((a < low) & np.less_equal(low, high), g, 0)
+
+
+def _lowered(g: Any, a: Any, a_min: Any, a_max: Any, min: Any, max: Any) -> Any:
+    """Return the cotangent where the upper bound is the result: it wins over the lower one."""
+    low, high = _bounds(a_min, a_max, min, max)
+    return np.where((a > high) | np.greater(low, high), g, 0)
+
+
+@op(
+    pointwise=True,
+    cases=({"a_min": -0.5}, {"a_max": 0.5}, {"a_min": -0.5, "a_max": 0.5}, {"min": -1, "max": 0}),
+    implements=(np.clip,),
+)
+def clip(
+    a: Array,
+    a_min: Array | None = None,
+    a_max: Array | None = None,
+    *,
+    min: Array | None = None,
+    max: Array | None = None,
+) -> Array:
+    """Limit the entries of `a` to lie between two bounds, either of which may be missing.
+
+    At a bound the gradient belongs to `a` alone: a value that needs no clipping is not clipped.
+    """
+    low, high = _bounds(a_min, a_max, min, max)
+    return np.minimum(np.maximum(a, low), high)
+
+
+clip.defvjp(a=_unclipped, a_min=_raised, a_max=_lowered, min=_raised, max=_lowered)
+
+
+@op(
+    pointwise=True,
+    selects=True,
+    cases=(
+        {"condition": True},
+        {"condition": False},
+        {"condition": [True, False, True], "shapes": "(3),(…,3)"},
+    ),
+    implements=(np.where,),
+)
+def where(condition: Array, x: Array, y: Array) -> Array:
+    """Return the entries of `x` where `condition` holds, else those of `y`.
+
+    The branch that is not taken contributes nothing, whatever its derivative is there.
+    """
+    return np.where(condition, x, y)
+
+
+where.defvjp(
+    condition=None,
+    x=lambda g, condition: np.where(condition, g, 0),
+    y=lambda g, condition: np.where(condition, 0, g),
+)
