@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_mnist.engine import leading, propagate, seed
-from tinygrad_mnist.graph import Array, current_mode, modes, next_index
+from tinygrad_mnist.graph import Array, current_mode, next_index
 from tinygrad_mnist.operation import op
 from tinygrad_mnist.switches import Switch
-from tinygrad_mnist.tensor import Tensor, raw
+from tinygrad_mnist.tensor import Tensor, as_array, raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,7 +71,7 @@ class _Trace:
         self.inputs: list[Tensor] = []
         self.nested = False  # is an input itself tracked, by an outer derivative?
         inner = list(args)
-        with Switch(recording=True) if not mode.recording else Switch() if modes else _nothing:
+        with _recording():
             for n in argnums:
                 leaves, rebuild = flatten(args[n])
                 boxes = [self._input(leaf, mode.recording) for leaf in leaves]
@@ -94,13 +94,18 @@ class _Trace:
             return alias(value)  # type: ignore[no-any-return]
         return Tensor(value, requires_grad=True)
 
-    def value(self) -> Any:
-        """Return what the function returned, plain unless an outer derivative needs it."""
-        return self.rebuild_out([self.plain(o) for o in self.outputs])
+    def value(self, *, read_only: bool = False) -> Any:
+        """Return what the function returned, as plain arrays unless an outer derivative needs it.
 
-    def plain(self, out: Any) -> Any:
-        """Return a result as an array, or as it is if an outer derivative needs it."""
-        return np.asarray(out._data) if isinstance(out, Tensor) and not self.record else out
+        `read_only` where the graph lives on, which may have saved the very same arrays.
+        """
+        if self.record:
+            return self.rebuild_out(self.outputs)
+        values = [
+            o if not isinstance(o, Tensor) else o.data if read_only else as_array(o._data)
+            for o in self.outputs
+        ]
+        return self.rebuild_out(values)
 
     def pull(
         self, cotangents: Sequence[Any], *, free: bool = False, record: bool | None = None
@@ -112,7 +117,7 @@ class _Trace:
             if g is not None and isinstance(o, Tensor) and o._node in self.leads
         ]
         record = self.record if record is None else record
-        with Switch(recording=True) if modes and record else _nothing:
+        with _recording():
             found = propagate(
                 seeds, self.targets, self.leads, free=free and not record, record=record
             )
@@ -121,7 +126,7 @@ class _Trace:
             g = found[t._node]
             if g is None:
                 g = np.zeros_like(t._data)
-            grads.append(g if isinstance(g, Tensor) else np.array(g))
+            grads.append(g if isinstance(g, Tensor) else as_array(g).copy())
         return grads
 
     def per_argument(self, grads: Sequence[Any]) -> tuple[Any, ...]:
@@ -133,7 +138,9 @@ class _Trace:
         return tuple(shaped)
 
 
-_nothing = nullcontext()
+def _recording() -> AbstractContextManager[None]:
+    """Record even under `no_grad`: a derivative needs its own graph."""
+    return nullcontext() if current_mode().recording else Switch(recording=True)
 
 
 def _numbers(argnums: int | Sequence[int], args: Sequence[Any], what: str) -> list[int]:
@@ -233,7 +240,7 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[Any
         cotangents, tracked = _matching(cotangent, trace, "cotangent")
         return trace.per_argument(trace.pull(cotangents, record=trace.record or tracked))
 
-    return trace.value(), pull
+    return trace.value(read_only=True), pull
 
 
 def _matching(tree: Any, trace: _Trace, what: str) -> tuple[list[Any], bool]:
@@ -289,12 +296,12 @@ def jvp(f: Callable[..., Any], xs: Sequence[Any], tangents: Sequence[Any]) -> tu
     pairs = [(p, v) for p, v in zip(pulled, pushes, strict=True) if isinstance(p, Tensor)]
     leads, _ = leading([p._node for p, _ in pairs], targets, start)
     seeds = [(p._node, v) for p, v in pairs if p._node in leads]
-    with Switch(recording=True) if modes and record else _nothing:
+    with _recording():
         found = propagate(seeds, targets, leads, record=record)
     tangent = []
     for o, d in zip(trace.outputs, dummies, strict=True):
         t = None if d is None else found[d._node]
-        tangent.append(np.zeros_like(raw(o)) if t is None else t if record else np.asarray(t))
+        tangent.append(np.zeros_like(raw(o)) if t is None else t if record else as_array(t))
     return trace.value(), trace.rebuild_out(tangent)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from tinygrad_mnist.graph import Node, Output, current_mode, output
 from tinygrad_mnist.recording import box
 from tinygrad_mnist.switches import user_level
-from tinygrad_mnist.tensor import Tensor, raw
+from tinygrad_mnist.tensor import Tensor, as_array, raw
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -198,8 +198,11 @@ def _fit(g: Any, parent: Any, node: Node) -> Any:
             )
         g = np.sum(g, axis=axes).reshape(shape)
     if g.dtype != parent.dtype:
-        if g.dtype == object:
-            raise TypeError(f"the rule of op {node.plan.op.name!r} returned an array of objects")
+        if g.dtype.kind not in "biufc":
+            raise TypeError(
+                f"the rule of op {node.plan.op.name!r} returned an array of dtype {g.dtype}; a "
+                "gradient is an array of numbers"
+            )
         if g.dtype.kind == "c" and parent.dtype.kind != "c":
             g = np.real(g)
         g = g.astype(parent.dtype)
@@ -255,18 +258,12 @@ def leading(
     older = False
     while stack:
         node = stack.pop()
-        if node in leads and node.index < start:
-            continue
         if node.index < start:
             older = True
-            seen.discard(node)
-            continue
-        if node in leads:
-            continue
-        for parent in node.parents:
-            if parent not in seen:
-                seen.add(parent)
-                stack.append(parent)
+        elif node not in leads:
+            new = [parent for parent in node.parents if parent not in seen]
+            seen.update(new)
+            stack += new
     for node in sorted(seen, key=lambda n: n.index):
         if not leads.isdisjoint(node.parents):
             leads.add(node)
@@ -303,7 +300,7 @@ def backward(self: Tensor, cotangent: Any = None, retain_graph: bool = False) ->
     found = propagate([(self._node, seed(self, cotangent, "backward"))], free=not retain_graph)
     with _writing:
         for leaf, g in found.items():
-            leaf.grad = np.asarray(g) if leaf.grad is None else leaf.grad + g
+            leaf.grad = as_array(g if leaf.grad is None else leaf.grad + g)
 
 
 Tensor.backward = backward  # type: ignore[method-assign]
@@ -319,7 +316,7 @@ def seed(out: Tensor, cotangent: Any, what: str) -> Any:
             )
         return np.ones_like(out._data)
     tracked = isinstance(cotangent, Tensor) and cotangent.requires_grad and what != "backward"
-    g = cotangent if tracked else np.array(raw(cotangent))
+    g = cotangent if tracked else as_array(raw(cotangent)).copy()
     if g.shape != out.shape:
         raise ValueError(
             f"the cotangent has shape {g.shape}, the result {out.shape}: they must agree"

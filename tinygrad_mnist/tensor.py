@@ -47,7 +47,7 @@ class Tensor(Box):
     _name: str | None
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None) -> None:
-        self._data = _as_array(data)
+        self._data = as_array(data)
         self._node = None
         self._name = name
         if requires_grad:
@@ -62,12 +62,13 @@ class Tensor(Box):
         While a graph saves it a leaf's array is read-only too, until `backward` frees the graph.
         """
         if self._node is None or self._node.plan is None:
-            if isinstance(self._data, np.generic):  # NumPy's result for 0-d operands
-                self._data = np.asarray(self._data)
+            self._data = as_array(self._data)  # a 0-d result may be NumPy's scalar
             return self._data  # type: ignore[no-any-return]
-        view: Plain = np.asanyarray(self._data).view()
-        view.flags.writeable = False
-        return view
+        data = as_array(self._data)
+        if isinstance(data, np.ndarray):
+            data = data.view()
+            data.flags.writeable = False
+        return data  # type: ignore[no-any-return]
 
     @data.setter
     def data(self, value: Any) -> None:
@@ -77,7 +78,7 @@ class Tensor(Box):
                 "data of the result of an operation can't be assigned: it is computed from its "
                 "inputs; use .detach() for a Tensor of its own"
             )
-        data = _as_array(value)
+        data = as_array(value)
         if leaf is not None:
             _check_dtype(data)
             leaf.shape, leaf.dtype = data.shape, data.dtype
@@ -101,7 +102,7 @@ class Tensor(Box):
         if self._node is None or self._node.plan is not None:
             raise AttributeError("only a leaf with requires_grad=True has a gradient to assign")
         if value is not None:
-            value = _as_array(value)
+            value = as_array(value)
             if value.shape != self.shape:
                 raise ValueError(f"grad has shape {value.shape}, its Tensor {self.shape}")
         self._node.grad = value
@@ -118,9 +119,7 @@ class Tensor(Box):
         if not value:
             self._node = None
         elif self._node is None:
-            self._data = _check_dtype(
-                np.asanyarray(self._data) if np.isscalar(self._data) else self._data
-            )
+            self._data = _check_dtype(as_array(self._data))
             self._node = Leaf(self._data)
 
     @property
@@ -182,7 +181,11 @@ class Tensor(Box):
     # Python's protocols
 
     def __repr__(self) -> str:
-        body = np.array2string(np.asarray(self._data), separator=", ", prefix="Tensor(")
+        data = self._data
+        array = isinstance(data, (np.ndarray, np.generic))
+        body = (
+            np.array2string(np.asarray(data), separator=", ", prefix="Tensor(") if array else data
+        )
         dtype = "" if self.dtype == np.float64 else f", dtype={self.dtype}"
         tracked = ", requires_grad=True" if self._node is not None else ""
         return f"Tensor({body}{dtype}{tracked})"
@@ -219,6 +222,8 @@ class Tensor(Box):
         return complex(self._data)
 
     def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise TypeError(f"a Tensor of {self.dtype} is no integer, so it can't be an index")
         return self._data.__index__()  # type: ignore[no-any-return]
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -228,14 +233,14 @@ class Tensor(Box):
         )
 
     def __copy__(self) -> Tensor:
-        return Tensor(np.array(self._data), self.is_leaf and self.requires_grad, self.name)
+        return Tensor(self._data.copy(), self.is_leaf and self.requires_grad, self.name)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         return self.__copy__()
 
     def __reduce__(self) -> tuple[Any, ...]:
         tracked = self.is_leaf and self.requires_grad
-        return Tensor, (np.array(self._data), tracked, self.name)
+        return Tensor, (self._data.copy(), tracked, self.name)
 
     # Operators and methods are ops: `ops/__init__.py` installs them, and these are their types.
     if TYPE_CHECKING:
@@ -340,12 +345,12 @@ def raw(value: Any) -> Any:
     return value._data if isinstance(value, Tensor) else value
 
 
-def _as_array(data: Any) -> Array:
-    """Return `data` as an array of numbers, another library's array as it is."""
+def as_array(data: Any) -> Array:
+    """Return `data` as an array of numbers; another library's array stays what it is."""
     if isinstance(data, Tensor):
         return data.data
     if not isinstance(data, np.ndarray):
-        if hasattr(data, "__array_ufunc__") and hasattr(data, "shape") and not np.isscalar(data):
+        if hasattr(data, "__array_ufunc__") and not isinstance(data, np.generic):
             return data
         data = np.asarray(data)
     if data.dtype.kind not in "biufc":
