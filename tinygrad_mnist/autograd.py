@@ -92,7 +92,7 @@ class _Trace:
         if isinstance(value, Tensor) and value._node is not None and recording:
             self.nested = True
             return alias(value)  # type: ignore[no-any-return]
-        return Tensor(value, requires_grad=True)
+        return Tensor(value.data if isinstance(value, Tensor) else value, requires_grad=True)
 
     def value(self, *, read_only: bool = False) -> Any:
         """Return what the function returned, as plain arrays unless an outer derivative needs it.
@@ -145,7 +145,11 @@ def _recording() -> AbstractContextManager[None]:
 
 def _numbers(argnums: int | Sequence[int], args: Sequence[Any], what: str) -> list[int]:
     """Return argument numbers as a list of non-negative ones; refuse those that are not there."""
-    wanted = [argnums] if isinstance(argnums, int) else list(argnums)
+    wanted = [argnums] if isinstance(argnums, int) else argnums
+    if isinstance(argnums, bool) or not isinstance(wanted, (list, tuple, range)):
+        raise TypeError(f"{what} takes argnums, an integer or several; got {argnums!r}")
+    if len({n % max(len(args), 1) for n in wanted}) < len(wanted):
+        raise ValueError(f"{what} with argnums={argnums} names one argument twice")
     for n in wanted:
         if not -len(args) <= n < len(args):
             raise ValueError(
@@ -185,18 +189,34 @@ def value_and_grad(
     @functools.wraps(f)
     def wrapped(*args: Any, **keywords: Any) -> tuple[Any, Any]:
         trace = _Trace(f, args, _numbers(argnums, args, "grad"), keywords)
-        if len(trace.outputs) != 1 or np.size(raw(trace.outputs[0])) != 1:
-            shapes = ", ".join(str(np.shape(raw(o))) for o in trace.outputs)
-            raise ValueError(
-                f"grad needs a function that returns a single number; it returned shape {shapes}: "
-                "use jacobian or vjp, or reduce it with .sum()"
-            )
+        _check_number(trace.outputs)
         out = trace.outputs[0]
         seed = np.ones_like(out._data) if isinstance(out, Tensor) else None
         grads = trace.per_argument(trace.pull([seed], free=True))
         return trace.value(), grads[0] if isinstance(argnums, int) else grads
 
     return wrapped
+
+
+def _check_number(outputs: Sequence[Any]) -> None:
+    """Refuse what `grad` can't differentiate: anything but one real number."""
+    if not outputs:
+        raise TypeError("grad needs a function that returns a number; it returned None")
+    shapes = ", ".join(str(np.shape(raw(o))) for o in outputs)
+    if len(outputs) != 1 or np.size(raw(outputs[0])) != 1:
+        raise ValueError(
+            f"grad needs a function that returns a single number; it returned shape {shapes}: use "
+            "jacobian or vjp, or reduce it with .sum()"
+        )
+    _check_real(outputs, "grad")
+
+
+def _check_real(outputs: Sequence[Any], what: str) -> None:
+    if any(isinstance(o, Tensor) and o.dtype.kind == "c" for o in outputs):
+        raise TypeError(
+            f"{what} needs a function with real results; it returned complex numbers: take np.abs, "
+            "np.real or np.imag of them"
+        )
 
 
 def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
@@ -243,13 +263,23 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[Any
     return trace.value(read_only=True), pull
 
 
+def _leaves_as(template: Any, tree: Any, what: str) -> list[Any]:
+    """Return the leaves of `tree` in the order of `template`, whose structure it must have."""
+    if isinstance(template, dict):
+        if isinstance(tree, dict) and tree.keys() == template.keys():
+            return [leaf for k in template for leaf in _leaves_as(template[k], tree[k], what)]
+        raise ValueError(f"{what} needs a dict with keys {[*template]}; got {tree!r}")
+    if isinstance(template, (list, tuple)):
+        if isinstance(tree, (list, tuple)) and len(tree) == len(template):
+            parts = zip(template, tree, strict=True)
+            return [leaf for part, one in parts for leaf in _leaves_as(part, one, what)]
+        raise ValueError(f"{what} needs {len(template)} parts; got {tree!r}")
+    return [] if template is None else [tree]
+
+
 def _matching(tree: Any, trace: _Trace, what: str) -> tuple[list[Any], bool]:
     """Return the cotangents of a trace's results, checked, and whether one is tracked."""
-    leaves, _ = flatten(tree)
-    if len(leaves) != len(trace.outputs):
-        raise ValueError(
-            f"the {what} has {len(leaves)} arrays, the function returned {len(trace.outputs)}"
-        )
+    leaves = _leaves_as(trace.rebuild_out(trace.outputs), tree, f"the {what}")
     checked = [
         seed(o, g, what) if isinstance(o, Tensor) else None
         for o, g in zip(trace.outputs, leaves, strict=True)
@@ -276,10 +306,9 @@ def jvp(f: Callable[..., Any], xs: Sequence[Any], tangents: Sequence[Any]) -> tu
     .. [1] J. Townsend, "A new trick for calculating Jacobian vector products", 2017.
     """
     xs, tangents = _arguments(xs), _arguments(tangents)
-    along, _ = flatten(list(tangents))
     trace = _Trace(f, xs, range(len(xs)))
-    if len(along) != len(trace.inputs):
-        raise ValueError(f"xs hold {len(trace.inputs)} arrays, tangents {len(along)}")
+    _check_real(trace.outputs, "jvp")
+    along = _leaves_as(trace.per_argument(trace.inputs), tangents, "the tangents")
     pushes = [seed(t, v, "tangent") for t, v in zip(trace.inputs, along, strict=True)]
     record = trace.record or any(isinstance(v, Tensor) and v.requires_grad for v in pushes)
     # any cotangent will do, but not a special one: at 0 rules are masked, at 1 some are wrong

@@ -5,9 +5,19 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tinygrad_mnist.autograd import flatten
 from tinygrad_mnist.engine import freed, leading
-from tinygrad_mnist.graph import Array, Node, current_mode, next_index, output
+from tinygrad_mnist.graph import (
+    Array,
+    Node,
+    current_mode,
+    hold,
+    next_index,
+    output,
+    read_only,
+)
 from tinygrad_mnist.operation import Op, op
 from tinygrad_mnist.recording import box
 from tinygrad_mnist.switches import Switch
@@ -24,8 +34,9 @@ def map_gradient(x: Any, f: Callable[[Any], Any]) -> Any:
     ----------
     x : Tensor
     f : callable
-        Takes the cotangent, returns what takes its place: scaled, clipped, reversed, zeros to
-        stop it. If it returns None (it only looks), the cotangent goes on unchanged.
+        Takes the cotangent, an array of `x`'s shape (read-only), and returns what takes its
+        place: scaled, clipped, reversed, zeros to stop it. If it returns None (it only looks),
+        the cotangent goes on unchanged.
 
     Examples
     --------
@@ -34,20 +45,28 @@ def map_gradient(x: Any, f: Callable[[Any], Any]) -> Any:
     >>> x.grad
     array([-1., -1.])
     """
-    return _mapped(x, f)
+    return _mapped(x, f, np.geterr())
 
 
 @op
-def _mapped(x: Array, f: Any) -> Array:  # noqa: ARG001 - the rule names it
+def _mapped(x: Array, f: Any, errors: Any) -> Array:  # noqa: ARG001 - the rule names them
     return x
 
 
-def _map(g: Any, f: Any) -> Any:
-    mapped = f(g)
-    return g if mapped is None else mapped
+def _map(g: Any, f: Any, errors: Any) -> Any:
+    with np.errstate(**errors):  # f is the user's: it warns as the user wants
+        mapped = f(read_only(g))
+    if mapped is None:
+        return g
+    if np.shape(mapped) != g.shape:
+        raise ValueError(
+            f"map_gradient's function took a gradient of shape {g.shape} and returned one of shape "
+            f"{np.shape(mapped)}: they must agree (np.zeros_like(g) stops it)"
+        )
+    return mapped
 
 
-_mapped.defvjp(x=_map, f=None)
+_mapped.defvjp(x=_map, f=None, errors=None)
 _mapped.name = "map_gradient"
 
 
@@ -70,7 +89,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             return f(*args, **keywords)
         start = next_index()
         generators: dict[int, Any] = {}
-        held: list[Any] = []
+        inputs, _ = flatten([args, keywords])
+        held: list[Any] = [hold(None, v.data if isinstance(v, Tensor) else v) for v in inputs]
         with Switch(generators=generators, held=held):
             result = f(*args, **keywords)
         for generator, state in generators.values():
@@ -125,7 +145,7 @@ class _Recomputed:
     ) -> None:
         self.op = _recompute
         self.operands = ()
-        self.call = (f, args, keywords)
+        self.call: tuple[Any, ...] = (f, args, keywords)
         self.generators = list(generators.values())
         self.places = places
 
@@ -148,6 +168,13 @@ class _Recomputed:
                 generator.bit_generator.state = state
         if free:
             node.saved = None
+            self.call = ()
+        for j in self.places:
+            if len(leaves) <= j or not isinstance(leaves[j], Tensor) or leaves[j]._node is None:
+                raise RuntimeError(
+                    "a function under checkpoint returned something else when it was run again: "
+                    "its results may depend on its arguments and on what it reaches alone"
+                )
         pairs = [
             (leaves[j]._node, gj) for j, gj in zip(self.places, g, strict=True) if gj is not None
         ]

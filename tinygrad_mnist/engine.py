@@ -17,7 +17,7 @@ from tinygrad_mnist.tensor import Tensor, as_array, raw
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tinygrad_mnist.operation import Op
+    from tinygrad_mnist.operation import Op, Rule
 
     Cotangents = dict[Any, Any]  # node -> what reached it
 
@@ -89,7 +89,9 @@ def propagate(
                     before = results[node.number]
                     results[node.number] = g if before is None else before + g
                 else:
-                    for parent, gi in plan.run_again(node, g, leads, free):
+                    with np.errstate(invalid=user):
+                        again = plan.run_again(node, g, leads, free)
+                    for parent, gi in again:
                         deposit(parent, gi)
                 continue
             saved = node.saved
@@ -117,7 +119,6 @@ def propagate(
                     gi = rule(g)
                 if invalid or careful:
                     gi = _zero_stays_zero(plan.op, g, gi, user if invalid else "ignore")
-                    invalid.clear()
                 if watch is not None:
                     watch(node, g, gi)
                 try:
@@ -129,11 +130,7 @@ def propagate(
                 # as `deposit` does, without the call
                 if parent.plan is None or (inside and parent in found):
                     before = found.get(parent)
-                    if before is not None:
-                        gi = before + gi
-                    elif not record and (gi is g or gi.base is not None):
-                        gi = gi.copy()  # nobody else's memory is handed out
-                    found[parent] = gi
+                    found[parent] = gi if before is None else before + gi
                 elif parent is ahead:
                     ahead_g = ahead_g + gi
                 elif waiting and (entry := waiting.get(parent.index)) is not None:
@@ -143,6 +140,8 @@ def propagate(
                 else:
                     waiting[parent.index] = [parent, gi]
                     heappush(heap, -parent.index)
+            if invalid:
+                invalid.clear()
             if free:
                 node.saved = None
     return found
@@ -181,28 +180,27 @@ def _zero_stays_zero(op: Op, g: Any, gi: Any, invalid: str) -> Any:
 
 def _fit(g: Any, parent: Any, node: Node) -> Any:
     """Sum a cotangent down to its operand's shape, and cast it to its dtype."""
+    op, shape = node.plan.op, parent.shape
+    k = next(k for p, (k, _) in zip(node.parents, node.plan.operands) if p is parent)  # noqa: B905
+    rule = f"the rule of op {op.name!r} for {op.names[k]!r}"
+    if g is None:
+        raise TypeError(f"{rule} returned None: a rule returns an array (does it lack a return?)")
     if not hasattr(g, "dtype"):
         g = np.asarray(g)
-    shape = parent.shape
+    if g.dtype.kind not in "biufc":
+        raise TypeError(f"{rule} returned an array of dtype {g.dtype}; a gradient holds numbers")
     if g.shape != shape:
         lead = g.ndim - len(shape)
         axes = tuple(
             k for k in range(g.ndim) if k < lead or (shape[k - lead] == 1 and g.shape[k] != 1)
         )
         if lead < 0 or any(k not in axes and n != shape[k - lead] for k, n in enumerate(g.shape)):
-            k = next(k for p, (k, _) in zip(node.parents, node.plan.operands) if p is parent)  # noqa: B905
             raise ValueError(
-                f"the rule of op {node.plan.op.name!r} for {node.plan.op.names[k]!r} returned a "
-                f"gradient of shape {g.shape}, which cannot be summed down to the operand's "
-                f"shape {shape}"
+                f"{rule} returned a gradient of shape {g.shape}, which can't be summed down to the "
+                f"operand's shape {shape}"
             )
         g = np.sum(g, axis=axes).reshape(shape)
     if g.dtype != parent.dtype:
-        if g.dtype.kind not in "biufc":
-            raise TypeError(
-                f"the rule of op {node.plan.op.name!r} returned an array of dtype {g.dtype}; a "
-                "gradient is an array of numbers"
-            )
         if g.dtype.kind == "c" and parent.dtype.kind != "c":
             g = np.real(g)
         g = g.astype(parent.dtype)
@@ -223,10 +221,22 @@ def _prepared(node: Node, g: Any, record: bool) -> tuple[list[Any], list[Any]]:
             prepared.append(values)
         else:
             if rule.call not in results:
-                results[rule.call] = rule.call(g, *values)
+                results[rule.call] = _each(node.plan.op, rule, rule.call(g, *values))
             calls.append((lambda _, gi: gi, 1))
             prepared.append(results[rule.call][rule.place])
     return calls, prepared
+
+
+def _each(op: Op, rule: Rule, gradients: Any) -> Any:
+    """Return what a rule for several inputs returned, checked to be a gradient for each."""
+    several = isinstance(gradients, (tuple, list))
+    if not several or len(gradients) != len(rule.together):
+        got = len(gradients) if several else type(gradients).__name__
+        raise TypeError(
+            f"the rule of op {op.name!r} for {', '.join(rule.together)} returns a tuple with a "
+            f"gradient for each; got {got}"
+        )
+    return gradients
 
 
 def _relinked(node: Node, name: str, value: Any) -> Any:
@@ -298,9 +308,15 @@ def backward(self: Tensor, cotangent: Any = None, retain_graph: bool = False) ->
             "that it is computed from, and call it outside no_grad"
         )
     found = propagate([(self._node, seed(self, cotangent, "backward"))], free=not retain_graph)
+    owned = set()
     with _writing:
         for leaf, g in found.items():
-            leaf.grad = as_array(g if leaf.grad is None else leaf.grad + g)
+            if leaf.grad is not None:
+                g = leaf.grad + g  # noqa: PLW2901
+            elif id(g) in owned or getattr(g, "base", None) is not None:
+                g = g.copy()  # noqa: PLW2901 - no two gradients share memory
+            leaf.grad = as_array(g)
+            owned.add(id(g))
 
 
 Tensor.backward = backward  # type: ignore[method-assign]

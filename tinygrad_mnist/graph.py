@@ -86,6 +86,7 @@ def output(node: Node, number: int, data: Array) -> Output:
 # Saved arrays must not change before backward ---------------------------------------------------
 
 _held: dict[int, int] = {}  # id of a locked array -> tokens that hold it
+_behind: dict[int, list[Any]] = {}  # id of a locked array -> its views that wait to be unlocked
 _guard = threading.RLock()  # re-entrant: a token may be released while another is made
 
 
@@ -108,7 +109,7 @@ class Token:
             _held[key] = _held.get(key, 0) + 1
             array.setflags(write=False)
 
-    def __del__(self, held: dict[int, int] = _held, guard: Any = _guard) -> None:
+    def __del__(self, held: Any = _held, behind: Any = _behind, guard: Any = _guard) -> None:
         if self.key is None:
             return
         with guard:
@@ -116,10 +117,28 @@ class Token:
             if left:
                 held[self.key] = left
                 return
-            try:
-                self.array.setflags(write=True)
-            except ValueError:  # its base became read-only meanwhile
-                return
+            for array in (self.array, *behind.pop(self.key, ())):
+                try:
+                    array.setflags(write=True)
+                except ValueError:  # a view, whose owner is locked still, or read-only by now
+                    owner = owner_of(array)
+                    if id(owner) in held:
+                        behind.setdefault(id(owner), []).append(array)
+
+
+def owner_of(array: Any) -> Any:
+    """Return the array whose memory this one looks at."""
+    while isinstance(getattr(array, "base", None), np.ndarray):
+        array = array.base
+    return array
+
+
+def read_only(array: Any) -> Any:
+    """Return a view that can't be written through."""
+    if isinstance(array, np.ndarray):
+        array = array.view()
+        array.setflags(write=False)
+    return array
 
 
 def hold(node: Any, value: Any) -> Any:

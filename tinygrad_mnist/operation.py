@@ -19,6 +19,8 @@ from tinygrad_mnist.graph import (
     modes,
     next_index,
     output,
+    owner_of,
+    read_only,
 )
 from tinygrad_mnist.recording import OBJECT, PLAIN, box, record_binary, record_unary
 
@@ -35,7 +37,8 @@ class Rule:
     call: Callable[..., Any]
     names: tuple[str, ...]  # without g
     slots: tuple[int, ...]  # where each name stands among the values of a call
-    place: int | None = None  # a rule for several inputs: where in its result this one stands
+    together: tuple[str, ...] = ()  # a rule for several inputs: all of them,
+    place: int | None = None  # and where in its result this one stands
 
 
 class Plan:
@@ -125,7 +128,8 @@ class Op:
         implements: tuple[Callable[..., Any], ...] = (),
     ) -> None:
         self.forward = forward
-        self.name = self.__name__ = self.__qualname__ = forward.__name__
+        self.name = getattr(forward, "__name__", type(forward).__name__)
+        self.__name__ = self.__qualname__ = self.name
         self.__doc__ = forward.__doc__
         self.__module__ = getattr(forward, "__module__", None) or "numpy"
         self.hidden, self.selects, self.shapes, self.cases = hidden, selects, shapes, cases
@@ -213,8 +217,9 @@ class Op:
         if len(joint) % 2:
             raise TypeError(f"defvjp of op {self.name!r} takes pairs: (names), rule")
         for names, rule in zip(joint[::2], joint[1::2], strict=True):
-            for place, name in enumerate(names):
-                given[name] = self._read_rule(name, rule, place)
+            several = (names,) if isinstance(names, str) else names
+            for place, name in enumerate(several):
+                given[name] = self._read_rule(name, rule, tuple(several), place)
         for name, function in rules.items():
             if function is not None:
                 given[name] = self._read_rule(name, function)
@@ -244,7 +249,13 @@ class Op:
                     self.fast[k] = self.plans[operands] = plan
         return self
 
-    def _read_rule(self, parameter: str, function: Any, place: int | None = None) -> Rule:
+    def _read_rule(
+        self,
+        parameter: str,
+        function: Any,
+        together: tuple[str, ...] = (),
+        place: int | None = None,
+    ) -> Rule:
         """Check what a rule names, once, and note where a call finds each value."""
         try:
             parameters = list(inspect.signature(function).parameters.values())
@@ -277,7 +288,7 @@ class Op:
         at = names.index("g")
         names.remove("g")
         call = function if at == 0 else lambda g, *saved: function(*saved[:at], g, *saved[at:])
-        return Rule(call, tuple(names), tuple(slots[name] for name in names), place)
+        return Rule(call, tuple(names), tuple(slots[name] for name in names), together, place)
 
     # Calling
 
@@ -295,7 +306,7 @@ class Op:
         if self.variadic is None and given <= self.positional:
             values = [*args, *self.defaults[given:]]
             for name, value in kwargs.items():
-                k = self.names.index(name) if name in self.names else 0
+                k = self.names.index(name) if name in self.names else -1
                 if k < given:
                     break  # unknown, or given twice
                 values[k] = value
@@ -326,18 +337,19 @@ class Op:
                 raw[k] = value._data
                 if value._node is not None:
                     nodes[k] = value._node
-            elif (value.__class__ is tuple or value.__class__ is list) and _has_box(value):
-                boxed = lists = True
-                raw[k] = unboxed(value)
-                nodes[k] = [_node_in_list(v) for v in value]
+            elif value.__class__ is tuple or value.__class__ is list:
+                raw[k] = unboxed(value)  # a list of our own: the user's may change
+                if _has_box(value):
+                    boxed = lists = True
+                    nodes[k] = [_node_in_list(v) for v in value]
+                elif self.names[k] in self.rules and self.names[k] not in self.lists:
+                    raw[k] = np.asarray(value)
         out = self.forward(*raw) if len(raw) == self.positional else self._forward(raw)
-        if not boxed:
+        if not boxed and not isinstance(out, Box):
             return self._visible(out)
         site = None if mode.check is None else mode.check(self, raw, out)
         if mode.held is not None:
-            mode.held.extend(
-                [hold(None, raw[k]) for k in range(len(raw)) if _outside(nodes.get(k))]
-            )
+            mode.held.extend([self._hold(raw, nodes, k) for k in range(len(raw))])
         plan = None
         if nodes and mode.recording:
             key = (*nodes,)
@@ -347,7 +359,7 @@ class Op:
                 if not lists and plan is not None:
                     self.quick[key] = plan
         if plan is None:
-            return _boxed(self._visible(out))
+            return self._boxed(self._visible(out), raw)
         return self._record(plan, raw, nodes, out, site)
 
     def _forward(self, raw: list[Any]) -> Any:
@@ -393,6 +405,38 @@ class Op:
         visible = out[: len(out) - self.hidden]
         return visible if len(visible) > 1 else visible[0]
 
+    def _array(self, result: Any) -> Array:
+        """Return a result of the forward as an array of numbers."""
+        if isinstance(result, Box):
+            raise TypeError(
+                f"the forward of op {self.name!r} returned a Tensor: a forward works on arrays; is "
+                "there a Tensor that it does not take as an argument?"
+            )
+        if not hasattr(result, "dtype"):
+            result = np.asarray(result)
+        if result.dtype.kind not in "biufc":
+            raise TypeError(
+                f"{self.name} returned {result.dtype}: give it numbers, or arrays of them"
+            )
+        return result
+
+    def _boxed(self, out: Any, raw: list[Any]) -> Any:
+        """Return an untracked result, or each of several, as a Tensor."""
+        if isinstance(out, (tuple, list)):
+            boxes = [self._boxed(one, raw) for one in out]
+            return type(out)(*boxes) if hasattr(out, "_fields") else type(out)(boxes)
+        data = self._array(out)
+        if getattr(data, "base", None) is not None and _looks_at(data, raw):
+            data = read_only(data)  # to be locked, if saved, together with what it looks at
+        return box(data, None)
+
+    def _hold(self, raw: list[Any], nodes: dict[int, Any], k: int) -> Any:
+        """Return what keeps an input unchanged that the user may write to."""
+        node = nodes.get(k)
+        if node.__class__ is list:
+            return [hold(n, v) for v, n in zip(raw[k], node, strict=True) if _outside(n)]
+        return hold(node, raw[k]) if _outside(node) else None
+
     def _record(
         self, plan: Plan, raw: list[Any], nodes: dict[int, Any], out: Any, site: str | None
     ) -> Any:
@@ -401,14 +445,14 @@ class Op:
         results = list(out) if several else [out]
         shared = False  # does a result share memory with an input?
         for j, result in enumerate(results):
-            if result.__class__ is not np.ndarray and not hasattr(result, "dtype"):
-                results[j] = result = np.asarray(result)  # noqa: PLW2901
+            if result.__class__ is not np.ndarray:
+                results[j] = result = self._array(result)  # noqa: PLW2901
             if result.dtype is OBJECT:
                 raise TypeError(f"{self.name} made an array of objects: give it numbers")
             for value in raw:
                 if value is result:
                     results[j] = result = result.view()  # noqa: PLW2901
-            if getattr(result, "base", None) is not None:
+            if getattr(result, "base", None) is not None and _looks_at(result, raw):
                 shared = True
         if not several:
             out = results[0]
@@ -419,12 +463,7 @@ class Op:
             values += [_shapes(value) for value in raw]
         saved = plan.save(values)
         for k in range(len(raw)) if shared else plan.kept:
-            node = nodes.get(k)
-            if node.__class__ is list:
-                inputs = [v for v, n in zip(raw[k], node, strict=True) if _outside(n)]
-                saved = (*saved, hold(None, inputs))
-            elif _outside(node):
-                saved = (*saved, hold(node, raw[k]))
+            saved = (*saved, self._hold(raw, nodes, k))
         node = Node()
         node.index = next_index()
         node.plan = plan
@@ -438,7 +477,10 @@ class Op:
             return box(out, node)
         node.shape, node.dtype = (len(results),), None  # its cotangent is a list, one for each
         visible = results[: len(results) - self.hidden]
-        boxes = [box(r, output(node, j, r)) if _inexact(r) else r for j, r in enumerate(visible)]
+        boxes = [
+            box(r, output(node, j, r)) if _inexact(r) else read_only(r)
+            for j, r in enumerate(visible)
+        ]
         if self.hidden and len(boxes) == 1:
             return boxes[0]
         return type(out)(*boxes) if hasattr(out, "_fields") else type(out)(boxes)
@@ -446,22 +488,18 @@ class Op:
 
 def _outside(node: Any) -> bool:
     """Return whether the user may write to the array: it is not the result of an op."""
-    return node is None or (node.__class__ is not list and node.plan is None)
+    return node is None or node.plan is None
 
 
 def _inexact(value: Array) -> bool:
     return value.dtype.kind in "fc"
 
 
-def _boxed(out: Any) -> Any:
-    """Return an untracked result, or each of several, as a Tensor."""
-    if isinstance(out, (tuple, list)):
-        boxes = [_boxed(one) for one in out]
-        return type(out)(*boxes) if hasattr(out, "_fields") else type(out)(boxes)
-    data = out if hasattr(out, "dtype") else np.asarray(out)
-    if data.dtype == OBJECT:
-        raise TypeError("the result is an array of objects: give numbers, arrays or Tensors")
-    return box(data, None)
+def _looks_at(result: Any, raw: list[Any]) -> bool:
+    """Return whether a view looks at the memory of an input."""
+    owner = owner_of(result)
+    inputs = [v for vs in raw for v in (vs if vs.__class__ in (list, tuple) else (vs,))]
+    return any(owner_of(v) is owner for v in inputs if isinstance(v, np.ndarray))
 
 
 def _has_box(value: Any) -> bool:

@@ -74,6 +74,7 @@ def record_unary(op: Any) -> Callable[..., Any]:
         node.dtype = out.dtype
         return result
 
+    unary.__name__ = unary.__qualname__ = op.name
     return unary
 
 
@@ -140,4 +141,5 @@ def record_binary(op: Any) -> Callable[..., Any]:
         node.dtype = dtype
         return result
 
+    binary.__name__ = binary.__qualname__ = op.name
     return binary

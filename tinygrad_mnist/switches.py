@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import sys
 import threading
 from contextlib import ContextDecorator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.graph import NORMAL, Node, modes
+from tinygrad_mnist.graph import Mode, Node, modes
 from tinygrad_mnist.tensor import raw
 
 if TYPE_CHECKING:
@@ -25,24 +26,42 @@ class Switch(ContextDecorator):
 
     def __init__(self, **changes: Any) -> None:
         self._changes = changes
-        self._before: dict[int, list[Any]] = {}
 
     def _recreate_cm(self) -> Switch:
         return Switch(**self._changes)
 
+    def __call__(self, function: Any) -> Any:
+        """Return `function` with the switch on while it runs."""
+        later = inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction
+        if not callable(function) or any(kind(function) for kind in later):
+            raise TypeError(
+                f"a switch such as no_grad decorates a plain function, got {function!r}: use a "
+                "with statement inside it"
+            )
+        return super().__call__(function)
+
     def __enter__(self) -> None:
-        thread = threading.get_ident()
-        before = modes.get(thread)
-        self._before.setdefault(thread, []).append(before)
-        modes[thread] = replace(before or NORMAL, **self._changes)
+        entered = _entered.setdefault(threading.get_ident(), [])
+        entered.append(self)
+        _set_mode(entered)
 
     def __exit__(self, *_: object) -> None:
-        thread = threading.get_ident()
-        before = self._before[thread].pop()
-        if before is None:
-            del modes[thread]
-        else:
-            modes[thread] = before
+        entered = _entered[threading.get_ident()]
+        del entered[len(entered) - 1 - entered[::-1].index(self)]  # generators may end in any order
+        _set_mode(entered)
+
+
+_entered: dict[int, list[Switch]] = {}  # thread -> the switches that are on, oldest first
+
+
+def _set_mode(entered: list[Switch]) -> None:
+    """Make the thread's mode what its switches say together."""
+    thread = threading.get_ident()
+    if entered:
+        changes = {name: value for switch in entered for name, value in switch._changes.items()}
+        modes[thread] = Mode(**changes)
+    else:
+        del modes[thread], _entered[thread]
 
 
 def no_grad(function: Callable[..., Any] | None = None) -> Any:
@@ -123,7 +142,7 @@ def _kind(value: Any) -> str:
     return "NaN" if np.isnan(raw(value)).any() else "infinity"
 
 
-_INSIDE = (str(Path(__file__).parent), str(Path(np.__file__).parent))
+_INSIDE = tuple(f"{Path(file).parent}{os.sep}" for file in (__file__, np.__file__))
 
 
 def _user_frame() -> tuple[Any, int]:

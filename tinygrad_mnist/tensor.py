@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from tinygrad_mnist.graph import Array, Box, Leaf
+from tinygrad_mnist.graph import Array, Box, Leaf, read_only
 from tinygrad_mnist.operation import overrides, plain
 from tinygrad_mnist.recording import results_are
 
@@ -64,11 +64,7 @@ class Tensor(Box):
         if self._node is None or self._node.plan is None:
             self._data = as_array(self._data)  # a 0-d result may be NumPy's scalar
             return self._data  # type: ignore[no-any-return]
-        data = as_array(self._data)
-        if isinstance(data, np.ndarray):
-            data = data.view()
-            data.flags.writeable = False
-        return data  # type: ignore[no-any-return]
+        return read_only(as_array(self._data))  # type: ignore[no-any-return]
 
     @data.setter
     def data(self, value: Any) -> None:
@@ -80,8 +76,14 @@ class Tensor(Box):
             )
         data = as_array(value)
         if leaf is not None:
-            _check_dtype(data)
-            leaf.shape, leaf.dtype = data.shape, data.dtype
+            if data.shape != leaf.shape:
+                raise ValueError(
+                    f"data of a Tensor that requires a gradient has shape {leaf.shape} and can't "
+                    f"take one of shape {data.shape}: make a new Tensor"
+                )
+            leaf.dtype = _check_dtype(data).dtype
+            if leaf.grad is not None:
+                leaf.grad = leaf.grad.astype(leaf.dtype, copy=False)
         self._data = data
 
     @property
@@ -348,6 +350,11 @@ def raw(value: Any) -> Any:
 def as_array(data: Any) -> Array:
     """Return `data` as an array of numbers; another library's array stays what it is."""
     if isinstance(data, Tensor):
+        if data._node is not None:
+            raise TypeError(
+                "a Tensor made of a tracked one would lose its history: use t itself, or "
+                "t.detach() for a constant"
+            )
         return data.data
     if not isinstance(data, np.ndarray):
         if hasattr(data, "__array_ufunc__") and not isinstance(data, np.generic):
