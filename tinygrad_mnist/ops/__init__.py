@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_mnist.operation import Op, unboxed
+from tinygrad_mnist.operation import plain as without_derivative
 from tinygrad_mnist.ops import elementwise, indexing, neural, products, reductions, shape
 from tinygrad_mnist.ops.elementwise import (
     abs,
@@ -33,10 +34,41 @@ from tinygrad_mnist.ops.elementwise import (
     tanh,
     where,
 )
-from tinygrad_mnist.ops.indexing import getitem, scatter
-from tinygrad_mnist.ops.neural import cross_entropy, linear, relu
-from tinygrad_mnist.ops.products import matmul
-from tinygrad_mnist.ops.reductions import mean, sum
+from tinygrad_mnist.ops.indexing import (
+    getitem,
+    scatter,
+    set_at,
+    take_along_axis,
+)
+from tinygrad_mnist.ops.neural import (
+    cross_entropy,
+    dropout,
+    leaky_relu,
+    linear,
+    log_softmax,
+    logsumexp,
+    mse_loss,
+    relu,
+    sigmoid,
+    softmax,
+    softplus,
+)
+from tinygrad_mnist.ops.plain import FUNCTIONS
+from tinygrad_mnist.ops.products import (
+    dot,
+    einsum,
+    matmul,
+    outer,
+)
+from tinygrad_mnist.ops.reductions import (
+    max,
+    mean,
+    min,
+    prod,
+    std,
+    sum,
+    var,
+)
 from tinygrad_mnist.ops.shape import (
     astype,
     broadcast_to,
@@ -44,9 +76,11 @@ from tinygrad_mnist.ops.shape import (
     copy,
     expand_dims,
     flip,
+    full_like,
     moveaxis,
     ravel,
     reshape,
+    split,
     squeeze,
     stack,
     swapaxes,
@@ -70,39 +104,59 @@ __all__ = [
     "cos",
     "cross_entropy",
     "divide",
+    "dot",
+    "dropout",
+    "einsum",
     "exp",
     "expand_dims",
     "expm1",
     "flip",
+    "full_like",
     "getitem",
+    "leaky_relu",
     "linear",
     "log",
     "log1p",
+    "log_softmax",
+    "logsumexp",
     "matmul",
+    "max",
     "maximum",
     "mean",
+    "min",
     "minimum",
     "moveaxis",
+    "mse_loss",
     "multiply",
     "negative",
+    "outer",
     "positive",
     "power",
+    "prod",
     "ravel",
     "registry",
     "relu",
     "remainder",
     "reshape",
     "scatter",
+    "set_at",
+    "sigmoid",
     "sin",
+    "softmax",
+    "softplus",
+    "split",
     "sqrt",
     "square",
     "squeeze",
     "stack",
+    "std",
     "subtract",
     "sum",
     "swapaxes",
+    "take_along_axis",
     "tanh",
     "transpose",
+    "var",
     "where",
 ]
 
@@ -112,6 +166,7 @@ registry: dict[str, Op] = {
     for op in vars(family).values()
     if isinstance(op, Op)
 }
+without_derivative.update(FUNCTIONS)
 
 
 # Tensor's operators and methods are installed here, so that `t * u` reaches its op directly -------
@@ -189,16 +244,16 @@ _PLAIN_OPERATORS: dict[str, Callable[..., Any]] = {
     "rfloordiv": lambda x, y: np.floor_divide(y, x),
 }
 _METHODS: dict[str, Any] = {
+    "T": property(lambda self: transpose(self)),
     "__divmod__": lambda self, other: (self // other, self % other),
     "__getitem__": lambda self, index: getitem(self, index),
     "__rdivmod__": lambda self, other: (other // self, other % self),
+    "flatten": _method(ravel),
+    "mT": property(lambda self: swapaxes(self, -1, -2)),
     "reshape": _reshape,
     "transpose": _transpose,
-    **{op.name: _method(op) for op in (astype, clip, copy, mean, ravel, squeeze, sum, swapaxes)},
-    "flatten": _method(ravel),
-    "T": property(lambda self: transpose(self)),
-    "mT": property(lambda self: swapaxes(self, -1, -2)),
 }
+_NAMESAKES = "astype clip copy dot max mean min prod ravel squeeze std sum swapaxes var"
 _PLAIN_METHODS = (
     "all",
     "any",
@@ -211,6 +266,7 @@ _PLAIN_METHODS = (
     "searchsorted",
 )
 
+_METHODS |= {name: _method(registry[name]) for name in _NAMESAKES.split()}
 _METHODS |= {f"__{name}__": _operator(op) for name, op in _OPERATORS.items()}
 _METHODS |= {f"__r{name}__": _reflected(_operator(op)) for name, op in _OPERATORS.items()}
 _METHODS |= {f"__{name}__": op.call for name, op in _UNARY.items()}

@@ -8,12 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_mnist.graph import remember
 from tinygrad_mnist.operation import op
+from tinygrad_mnist.ops.reductions import spread
 
 if TYPE_CHECKING:
     from tinygrad_mnist.graph import Array
+    from tinygrad_mnist.ops.reductions import Axes
 
-# Activations (values at kinks: docs/kinks.md) ----------------------------------------------------
+# Activations: values at kinks stand in docs/kinks.md ----------------------------------------------
+
+
+@op(pointwise=True, cases=({}, {"negative_slope": 0.0}, {"negative_slope": -0.5}))
+def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
+    """Return the entries of `x` above 0, and those below times a slope; at 0 the slope holds."""
+    return np.where(x > 0, x, negative_slope * x)
+
+
+leaky_relu.defvjp(x=lambda g, x, negative_slope: np.where(x > 0, g, negative_slope * g))
 
 
 @op(pointwise=True)
@@ -23,6 +35,88 @@ def relu(x: Array) -> Array:
 
 
 relu.defvjp(x=lambda g, out: g * (out > 0))
+
+
+@op(pointwise=True)
+def sigmoid(x: Array) -> Array:
+    """Return ``1 / (1 + exp(-x))``, which overflows nowhere and loses no digits near 0."""
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, small) / (1 + small)
+
+
+sigmoid.defvjp(x=lambda g, out: g * (out * (1 - out)))
+
+
+@op(pointwise=True)
+def softplus(x: Array) -> Array:
+    """Return ``log(1 + exp(x))``, a smooth `relu`."""
+    return np.logaddexp(x, 0)
+
+
+softplus.defvjp(x=lambda g, x: g * sigmoid(x))
+
+# Softmax and its relatives: a class at -inf has no weight, and a row of them none at all ----------
+
+_ROWS: tuple[dict[str, Any], ...] = (
+    {"shapes": "(…,n)"},
+    {"axis": 0, "shapes": "(n,…)"},
+    {"axis": (0, -1), "shapes": "(a,b,c)"},
+    {"axis": None, "shapes": "(…)"},
+)
+
+
+def _shift(x: Any, axis: Axes) -> Any:
+    """Return what to take off `x` so that the largest exponential is 1."""
+    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    return np.where(np.isfinite(top), top, 0)
+
+
+@op(cases=_ROWS)
+def softmax(x: Array, axis: Axes = -1) -> Array:
+    """Return ``exp(x) / sum(exp(x))`` along an axis; a row of -inf alone gives zeros."""
+    weights = np.exp(x - _shift(x, axis))
+    total = np.sum(weights, axis=axis, keepdims=True)
+    return weights / np.where(total == 0, 1, total)
+
+
+softmax.defvjp(
+    x=lambda g, out, axis: out * (g - np.sum(g * out, axis=axis, keepdims=True)),
+)
+
+
+@op(cases=_ROWS)
+def log_softmax(x: Array, axis: Axes = -1) -> Array:
+    """Return ``log(softmax(x))``, finite where the softmax is not 0 in exact arithmetic."""
+    x = x - _shift(x, axis)
+    total = np.sum(np.exp(x), axis=axis, keepdims=True)
+    return x - np.log(np.where(total == 0, 1, total))
+
+
+log_softmax.defvjp(
+    x=lambda g, out, axis: g - np.exp(out) * np.sum(g, axis=axis, keepdims=True),
+)
+
+
+def _logsumexp_rule(g: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
+    return spread(g, axis, keepdims) * softmax(x, axis)
+
+
+@op(
+    cases=(
+        {"shapes": "(…)"},
+        {"axis": 0, "shapes": "(n,…)"},
+        {"axis": (0, -1), "keepdims": True, "shapes": "(a,b,c)"},
+    )
+)
+def logsumexp(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+    """Return ``log(sum(exp(x)))``, of -inf alone -inf."""
+    shift = _shift(x, axis)
+    with np.errstate(divide="ignore"):  # log(0) is the -inf that is meant
+        total = np.log(np.sum(np.exp(x - shift), axis=axis, keepdims=keepdims))
+    return total + np.reshape(shift, total.shape)
+
+
+logsumexp.defvjp(x=_logsumexp_rule)
 
 # The linear layer -------------------------------------------------------------------------------
 
@@ -168,3 +262,80 @@ def cross_entropy(logits: Array, labels: Array) -> Any:
 
 
 cross_entropy.defvjp(logits=_cross_entropy_rule, labels=None)
+
+
+def _mse_rule(g: Any, prediction: Any, target: Any) -> Any:
+    return g * 2 / np.size(prediction) * (prediction - target)
+
+
+@op(shapes="(n,m),(n,m)", cases=({}, {"shapes": "(),()"}))
+def mse_loss(prediction: Array, target: Array) -> Array:
+    """Return the mean of the squared differences of two arrays of one shape.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ: broadcasting would average differences that nobody asked for.
+    """
+    if np.shape(prediction) != np.shape(target):
+        raise ValueError(
+            f"mse_loss takes a prediction and a target of one shape, got {np.shape(prediction)} "
+            f"and {np.shape(target)}: reshape one of them"
+        )
+    return np.mean(np.square(np.subtract(prediction, target)))
+
+
+mse_loss.defvjp(
+    prediction=_mse_rule, target=lambda g, prediction, target: _mse_rule(g, target, prediction)
+)
+
+# Dropout ----------------------------------------------------------------------------------------
+
+
+@op(
+    hidden=1,
+    pointwise=True,
+    shapes="(…)",
+    cases=({"rng": 0}, {"p": 0.0}, {"p": 1.0}, {"training": False}),
+)
+def dropout(
+    x: Array,
+    p: float = 0.5,
+    rng: np.random.Generator | int | None = None,
+    training: bool = True,
+) -> Any:
+    """Set entries to 0 with probability `p`, and divide the others by 1 - `p`.
+
+    Parameters
+    ----------
+    x : array
+    p : float
+        Probability of dropping an entry, from 0 to 1.
+    rng : Generator, int or None
+        Where the choice comes from; None: a fresh generator.
+    training : bool
+        If not, return `x` as it is.
+
+    Raises
+    ------
+    ValueError
+        If `p` is no probability.
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout takes a probability p from 0 to 1, got {p}")
+    if not training or p == 0:
+        return x, True
+    generator = np.random.default_rng(rng)
+    remember(generator)
+    kept = generator.random(np.shape(x), dtype=np.float32) >= p
+    return x * kept * _scale(p), kept
+
+
+def _scale(p: float) -> float:
+    """Return what keeps the mean as it is; nothing is left to scale if all are dropped."""
+    return 1 / (1 - p) if p < 1 else 0.0
+
+
+dropout.defvjp(
+    x=lambda g, out, p, training: g[0] * out[1] * (_scale(p) if training else 1.0),
+)

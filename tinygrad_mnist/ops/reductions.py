@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_mnist.operation import op
 
@@ -20,16 +21,23 @@ _CASES: tuple[dict[str, Any], ...] = (
     {"axis": -1, "keepdims": True, "shapes": "(…,n)"},
     {"axis": (0, -1), "shapes": "(a,b,c)"},
     {"axis": (), "shapes": "(…)"},
-    {"where": [True, False, True], "shapes": "(…,3)"},
+    {"axis": -1, "where": [True, False, True], "shapes": "(…,3)"},
 )
-
-
-_add_up: Any = np.add.reduce  # np.sum takes twice the time
+# np.sum, np.max, np.min take twice the time
+_sum: Any = np.add.reduce
+_max: Any = np.maximum.reduce
+_min: Any = np.minimum.reduce
 
 
 def spread(g: Any, axis: Axes, keepdims: bool) -> Any:
-    """Return `g`, a reduction's result, with the reduced axes back at length 1."""
+    """Return `g`, of a reduction's shape, with the reduced axes back at length 1."""
     return g if keepdims or axis is None else np.expand_dims(g, axis)
+
+
+def _shared_out(g: Any, a_shape: tuple[int, ...], axis: Axes, keepdims: bool, where: Any) -> Any:
+    """Return `g` for each entry that went into it."""
+    g = np.broadcast_to(spread(g, axis, keepdims), a_shape)
+    return g if where is True else np.where(where, g, 0)
 
 
 def _count(g: Any, a_shape: tuple[int, ...], axis: Axes, keepdims: bool, where: Any) -> Any:
@@ -39,10 +47,7 @@ def _count(g: Any, a_shape: tuple[int, ...], axis: Axes, keepdims: bool, where: 
     return np.sum(np.broadcast_to(where, a_shape), axis=axis, keepdims=keepdims)
 
 
-def _shared_out(g: Any, a_shape: tuple[int, ...], axis: Axes, keepdims: bool, where: Any) -> Any:
-    """Return `g` for each entry that went into it."""
-    g = np.broadcast_to(spread(g, axis, keepdims), a_shape)
-    return g if where is True else np.where(where, g, 0)
+# Sums and means ---------------------------------------------------------------------------------
 
 
 @op(cases=_CASES, implements=(np.sum,))
@@ -55,9 +60,9 @@ def sum(
     initial: float = 0,
     where: Any = True,
 ) -> Array:
-    """Add up entries, over all axes or those named."""
+    """Add up the entries, over all axes or those named."""
     if where is True and initial == 0:
-        return _add_up(a, axis, dtype, None, keepdims)
+        return _sum(a, axis, dtype, None, keepdims)
     return np.sum(a, axis, dtype, keepdims=keepdims, initial=initial, where=where)
 
 
@@ -73,8 +78,190 @@ def _mean_rule(g: Any, a_shape: tuple[int, ...], axis: Axes, keepdims: bool, whe
 def mean(
     a: Array, axis: Axes = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True
 ) -> Array:
-    """Return the arithmetic mean over all axes or those named."""
+    """Return the arithmetic mean, over all axes or those named."""
     return np.mean(a, axis, dtype, keepdims=keepdims, where=where)
 
 
 mean.defvjp(a=_mean_rule)
+
+# Variances --------------------------------------------------------------------------------------
+
+_VARIANCES = (
+    *_CASES,
+    {"axis": 0, "ddof": 1, "shapes": "(3,…)"},
+    {"axis": -1, "correction": 1.5, "shapes": "(…,2)"},
+)
+
+
+def _delta(ddof: float, correction: float | None) -> float:
+    """Return what is taken off the number of entries; NumPy has two names for it."""
+    if correction is None:
+        return ddof
+    if ddof:
+        raise ValueError(f"ddof={ddof} and correction={correction} mean the same: give one")
+    return correction
+
+
+def _deviation(a: Any, axis: Axes, where: Any) -> Any:
+    """Return how far each entry is from the mean, and 0 for those that do not count."""
+    deviation = a - np.mean(a, axis=axis, keepdims=True, where=where)
+    return deviation if where is True else np.where(where, deviation, 0)
+
+
+def _var_rule(
+    g: Any,
+    a: Any,
+    axis: Axes,
+    ddof: float,
+    keepdims: bool,
+    where: Any,
+    correction: float | None,
+) -> Any:
+    n = _count(g, a.shape, axis, keepdims, where) - _delta(ddof, correction)
+    return spread(2 * g / np.maximum(n, 0), axis, keepdims) * _deviation(a, axis, where)
+
+
+def _std_rule(
+    g: Any,
+    a: Any,
+    out: Any,
+    axis: Axes,
+    ddof: float,
+    keepdims: bool,
+    where: Any,
+    correction: float | None,
+) -> Any:
+    """Return the gradient through the variance; 0 where all entries are equal (docs/kinks.md)."""
+    equal = np.equal(out, 0)
+    g = np.where(equal, 0, g / (2 * np.where(equal, 1, out)))
+    a = _deviation(a, axis, where)  # the mean of 0.1, 0.1 and 0.1 is not quite 0.1
+    return _var_rule(g, a, axis, ddof, keepdims, where, correction)
+
+
+@op(cases=_VARIANCES, implements=(np.var,))
+def var(
+    a: Array,
+    axis: Axes = None,
+    dtype: Any = None,
+    *,
+    ddof: float = 0,
+    keepdims: bool = False,
+    where: Any = True,
+    correction: float | None = None,
+) -> Array:
+    """Return the variance: squared deviations summed, over n - ddof (or n - correction)."""
+    return np.var(a, axis, dtype, ddof=_delta(ddof, correction), keepdims=keepdims, where=where)
+
+
+var.defvjp(a=_var_rule)
+
+
+@op(cases=_VARIANCES, implements=(np.std,))
+def std(
+    a: Array,
+    axis: Axes = None,
+    dtype: Any = None,
+    *,
+    ddof: float = 0,
+    keepdims: bool = False,
+    where: Any = True,
+    correction: float | None = None,
+) -> Array:
+    """Return the standard deviation, the square root of `var`."""
+    return np.std(a, axis, dtype, ddof=_delta(ddof, correction), keepdims=keepdims, where=where)
+
+
+std.defvjp(a=_std_rule)
+
+# Extremes: ties share equally (docs/kinks.md) -----------------------------------------------------
+
+_EXTREMES: tuple[dict[str, Any], ...] = (
+    {"shapes": "(3,…)"},
+    {"axis": 0, "shapes": "(2,…)"},
+    {"axis": -1, "keepdims": True, "shapes": "(…,3)"},
+    {"axis": (0, -1), "shapes": "(2,n,3)"},
+    {"axis": (), "shapes": "(…)"},
+    {"initial": 0.0, "shapes": "(…)"},
+    {"axis": -1, "where": [True, False, True], "initial": 0.0, "shapes": "(…,3)"},
+)
+
+
+def _extreme_rule(g: Any, a: Any, out: Any, axis: Axes, keepdims: bool, where: Any) -> Any:
+    """Return `g`, in equal parts, for the entries that are the extreme; a NaN is one."""
+    extreme = np.equal(a, spread(out, axis, keepdims)) | np.isnan(a)
+    if where is not True:
+        extreme = extreme & where
+    ties = np.sum(extreme, axis=axis, dtype=g.dtype, keepdims=keepdims)
+    return np.where(extreme, spread(g / np.maximum(ties, 1), axis, keepdims), 0)
+
+
+@op(cases=_EXTREMES, implements=(np.max, np.amax))
+def max(
+    a: Array, axis: Axes = None, *, keepdims: bool = False, initial: Any = None, where: Any = True
+) -> Array:
+    """Return the largest entry, over all axes or those named."""
+    return _max(a, axis, None, None, keepdims, initial, where)
+
+
+max.defvjp(a=_extreme_rule)
+
+
+@op(cases=_EXTREMES, implements=(np.min, np.amin))
+def min(
+    a: Array, axis: Axes = None, *, keepdims: bool = False, initial: Any = None, where: Any = True
+) -> Array:
+    """Return the smallest entry, over all axes or those named."""
+    return _min(a, axis, None, None, keepdims, initial, where)
+
+
+min.defvjp(a=_extreme_rule)
+
+# Products ---------------------------------------------------------------------------------------
+
+
+def _tree(a: Any) -> list[Any]:
+    """Return the levels of pairwise products along the first axis: `a` itself, ..., the product."""
+    levels = [a]
+    while len(a) > 1:
+        half = len(a) // 2
+        a = np.concatenate([a[:half] * a[half : 2 * half], a[2 * half :]])
+        levels.append(a)
+    return levels
+
+
+def _prod_rule(g: Any, a: Any, axis: Axes, initial: float, where: Any) -> Any:
+    """Return `g` times the product of all other entries, by no division: zeros are no exception.
+
+    It goes down the tree of pairwise products, where each of a pair gets what came times the other.
+    """
+    if not a.size:
+        return np.zeros_like(a)
+    entries = a if where is True else np.where(where, a, 1)
+    axes = normalize_axis_tuple(range(a.ndim) if axis is None else axis, a.ndim)
+    front = (*axes, *(k for k in range(a.ndim) if k not in axes))
+    lengths = tuple(a.shape[k] for k in front)
+    *levels, top = _tree(np.reshape(np.transpose(entries, front), (-1, *lengths[len(axes) :])))
+    g = np.reshape(g * initial, top.shape)
+    for level in reversed(levels):
+        half = len(level) // 2
+        left, right = level[:half], level[half : 2 * half]
+        g = np.concatenate([g[:half] * right, g[:half] * left, g[half:]])
+    g = np.transpose(np.reshape(g, lengths), np.argsort(front))
+    return g if where is True else np.where(where, g, 0)
+
+
+@op(cases=_CASES, implements=(np.prod,))
+def prod(
+    a: Array,
+    axis: Axes = None,
+    dtype: Any = None,
+    *,
+    keepdims: bool = False,
+    initial: float = 1,
+    where: Any = True,
+) -> Array:
+    """Multiply the entries, over all axes or those named."""
+    return np.prod(a, axis, dtype, keepdims=keepdims, initial=initial, where=where)
+
+
+prod.defvjp(a=_prod_rule)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tinygrad_mnist.operation import op
+from tinygrad_mnist.ops.indexing import scatter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +83,17 @@ def expand_dims(a: Array, axis: int | tuple[int, ...]) -> Array:
 
 
 expand_dims.defvjp(a=lambda g, a_shape: np.reshape(g, a_shape), axis=None)
+
+
+@op(cases=({"a": np.zeros((2, 3)), "shapes": "()"},), implements=(np.full_like,))
+def full_like(
+    a: Array, fill_value: Array, dtype: Any = None, *, shape: int | tuple[int, ...] | None = None
+) -> Array:
+    """Return `fill_value`, repeated to the shape of `a` (or `shape`), with the dtype of `a`."""
+    return np.full_like(a, fill_value, dtype, shape=shape)
+
+
+full_like.defvjp(a=None, fill_value=lambda g: g)
 
 
 @op(shapes="(…)", cases=({}, {"order": "F"}), implements=(np.ravel,))
@@ -251,3 +263,37 @@ def stack(arrays: Sequence[Array], axis: int = 0, dtype: Any = None) -> Array:
 
 
 stack.defvjp(arrays=_layer)
+
+
+def _joined(g: Any, ary_shape: tuple[int, ...], indices_or_sections: Any, axis: int) -> Any:
+    """Return the pieces' cotangents in the pieces' places; a piece without one counts as zeros."""
+    axis %= len(ary_shape)
+    before, after = ary_shape[:axis], ary_shape[axis + 1 :]
+    places = np.split(np.arange(ary_shape[axis]), indices_or_sections)
+    some = next(piece for piece in g if piece is not None)
+    pieces = [
+        np.zeros_like(some, shape=(*before, len(place), *after)) if piece is None else piece
+        for piece, place in zip(g, places, strict=True)
+    ]
+    joined = np.concatenate(pieces, axis)
+    if joined.shape == ary_shape:
+        return joined
+    # indices that go backwards cut overlapping pieces
+    return scatter(joined, (slice(None),) * axis + (np.concatenate(places),), ary_shape)
+
+
+@op(
+    cases=(
+        {"indices_or_sections": 2, "shapes": "(4,…)"},
+        {"indices_or_sections": [1, 3], "axis": -1, "shapes": "(…,4)"},
+        {"indices_or_sections": [2, 9], "axis": 1, "shapes": "(n,3)"},
+        {"indices_or_sections": [2, 1], "shapes": "(3)"},
+    ),
+    implements=(np.split,),
+)
+def split(ary: Array, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Array]:
+    """Cut an array along an axis: into equal sections, or before the given indices."""
+    return np.split(ary, indices_or_sections, axis)
+
+
+split.defvjp(ary=_joined, indices_or_sections=None)
