@@ -1,0 +1,142 @@
+"""The pictures of a run: curves, first weights, confusion; the same numbers give the same bytes."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import matplotlib.style
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from tinygrad_mnist.mnist.runs import Epoch
+
+_CELL = 30  # pixels of a unit's image with its margin
+_SHEET_WIDTH = 1200  # pixels at least
+
+# Colours that colour-blind people can tell apart (Okabe and Ito), and with their own line styles
+_TRAIN = {"color": "#0072B2", "linestyle": "-"}
+_OTHER = {"color": "#D55E00", "linestyle": "--"}
+_STYLE = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e0e0e0",
+    "svg.hashsalt": "tinygrad_mnist",  # ids in the file do not depend on chance
+}
+
+
+def curves(epochs: Sequence[Epoch]) -> bytes:
+    """Draw loss and accuracy of each epoch, as SVG (the paper's figures 2 to 4)."""
+    with mpl.style.context(["default", _STYLE]):
+        figure = Figure(figsize=(9, 3.8), layout="constrained")
+        loss, accuracy = figure.subplots(1, 2)
+        for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
+            _curve(axes, epochs, "train", name, label="training images, as it learns", **_TRAIN)
+            _curve(axes, epochs, "validation", name, label="validation images", **_OTHER)
+            _curve(axes, epochs, "test", name, label="test images", **_OTHER)
+            axes.set(xlabel="epoch", title=name)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        loss.set(title="loss (cross-entropy)")
+        loss.set_ylim(bottom=0)
+        accuracy.yaxis.set_major_formatter(PercentFormatter(1))
+        loss.legend(frameon=False)
+        return _svg(figure)
+
+
+def _curve(axes: Axes, epochs: Sequence[Epoch], images: str, name: str, **style: Any) -> None:
+    values = [getattr(epoch, f"{images}_{name}") for epoch in epochs]
+    if None not in values:
+        marker = "." if len(values) < 50 else ""
+        axes.plot([epoch.epoch for epoch in epochs], values, marker=marker, **style)
+
+
+def confusion(counts: NDArray[np.intp]) -> bytes:
+    """Draw how often each class (row) was taken for each class (column), as SVG."""
+    total, right = int(counts.sum()), int(np.trace(counts))
+    mistakes = counts * (1 - np.eye(len(counts), dtype=counts.dtype))
+    with mpl.style.context(["default", _STYLE | {"axes.grid": False}]):
+        figure = Figure(figsize=(6.4, 6), layout="constrained")
+        axes = figure.subplots()
+        axes.imshow(mistakes, cmap="Oranges", vmin=0, vmax=max(1.0, 1.6 * mistakes.max()))
+        for (row, column), n in np.ndenumerate(counts):
+            colour = "#0072B2" if row == column else "black"
+            weight = "bold" if row == column else "normal"
+            if n:
+                axes.text(
+                    column, row, f"{n}", ha="center", va="center", color=colour, weight=weight
+                )
+        axes.set(xticks=range(len(counts)), yticks=range(len(counts)))
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        axes.set(
+            xlabel="taken for",
+            ylabel="shown",
+            title=f"{right:,} of {total:,} right; {total - right:,} mistakes shaded",
+        )
+        return _svg(figure)
+
+
+def weights(first: NDArray[Any], limit: int = 256) -> bytes:
+    """Draw what each unit of the first layer looks for, as PNG (the paper's figure 5).
+
+    Parameters
+    ----------
+    first : ndarray
+        The weights of the first layer, of shape ``(784, units)``.
+    limit : int
+        How many units are drawn at most.
+    """
+    count = min(first.shape[1], limit)
+    columns = int(np.ceil(np.sqrt(count)))
+    rows = -(-count // columns)
+    sheet = np.full((rows * columns, _CELL, _CELL), np.nan)
+    sheet[:count, 1:-1, 1:-1] = first[:, :count].T.reshape(-1, 28, 28)
+    sheet = sheet.reshape(rows, columns, _CELL, _CELL).swapaxes(1, 2)
+    sheet = sheet.reshape(rows * _CELL, columns * _CELL)
+    extent = float(np.nanquantile(np.abs(sheet), 0.995)) or 1.0
+
+    zoom = -(-_SHEET_WIDTH // sheet.shape[1])  # a whole number, so that every pixel is as wide
+    height, width = zoom * sheet.shape[0], zoom * sheet.shape[1]
+    above, below = 60, 130
+    total = above + height + below
+    with mpl.style.context(["default", _STYLE | {"axes.grid": False}]):
+        figure = Figure(figsize=(width / 100, total / 100), dpi=100)
+        axes = figure.add_axes((0, below / total, 1, height / total))
+        image = axes.imshow(
+            sheet, cmap="RdBu", vmin=-extent, vmax=extent, interpolation="nearest", aspect="auto"
+        )
+        axes.set_axis_off()
+        shown = f"{count} of {first.shape[1]}" if count < first.shape[1] else f"{count}"
+        title = f"What the {shown} units of the first layer look for"
+        figure.text(0.5, 1 - 30 / total, title, ha="center", va="center", size=18)
+        bar = figure.colorbar(
+            image,
+            cax=figure.add_axes((0.25, 85 / total, 0.5, 20 / total)),
+            orientation="horizontal",
+        )
+        bar.set_label("weight of a pixel: red speaks against, blue for", size=14)
+        bar.ax.tick_params(labelsize=12)
+        bar.outline.set_visible(False)
+        return _png(figure)
+
+
+def _svg(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    return file.getvalue()
+
+
+def _png(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()
