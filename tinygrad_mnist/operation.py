@@ -13,6 +13,7 @@ from tinygrad_mnist.graph import (
     NORMAL,
     Array,
     Box,
+    Mode,
     Node,
     current_mode,
     hold,
@@ -22,7 +23,7 @@ from tinygrad_mnist.graph import (
     owner_of,
     read_only,
 )
-from tinygrad_mnist.recording import OBJECT, PLAIN, box, record_binary, record_unary
+from tinygrad_mnist.recording import OBJECT, PLAIN, box, record_any, record_binary, record_unary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,6 +49,7 @@ class Plan:
         "calls",
         "joint",
         "kept",
+        "locks",
         "op",
         "operands",
         "save",
@@ -67,6 +69,8 @@ class Plan:
         self.unusual = False
         slots = {slot for rule in self.table for slot in rule.slots}
         self.kept = tuple(k for k in range(len(op.names)) if k in slots)  # values saved whole
+        places = {k: j for j, (k, _) in enumerate(operands)}
+        self.locks = tuple((k, places.get(k)) for k in self.kept)  # with their place in `parents`
         self.saves_x, self.saves_y = 0 in slots, 1 in slots
         self.shaped = any(slot > len(op.names) + 1 for slot in slots)
         self.save = self._saver(len(op.names) + 1)
@@ -137,7 +141,7 @@ class Op:
         self.rules: dict[str, Rule] = {}
         self.nograd: set[str] = set()  # parameters whose rule is None
         self.plans: dict[tuple[tuple[int, int | None], ...], Plan] = {}
-        self.quick: dict[tuple[int, ...], Plan] = {}  # the same, by parameters that are tracked
+        self.quick: dict[tuple[int, ...], Plan] = {}  # of the fast paths, by tracked parameters
         self.fast: list[Plan | None] = [None] * 4  # the same, as bits
         self._read_signature()
         self.domain = dict(domain or {})
@@ -152,8 +156,11 @@ class Op:
         for function in implements:
             overrides[function] = self
         self.call: Callable[..., Any] = self._general
-        if isinstance(forward, np.ufunc) and forward.nout == 1 and forward.nin <= 2:
-            self.call = record_unary(self) if forward.nin == 1 else record_binary(self)
+        self.operator = isinstance(forward, np.ufunc) and forward.nout == 1 and forward.nin <= 2
+        if self.operator:
+            self.call = record_unary(self) if len(self.names) == 1 else record_binary(self)
+        elif self.positional == len(self.names):
+            self.call = record_any(self)
 
     def _read_signature(self) -> None:
         if isinstance(self.forward, np.ufunc):
@@ -168,9 +175,6 @@ class Op:
         self.required = [p.name for p in parameters if p.default is _EMPTY]
         self.positional = sum(p.kind in _POSITIONAL for p in parameters)
         kinds = [p.kind for p in parameters]
-        # arguments that bind without a look at their names: from `least` to `positional`
-        plain = self.positional == len(parameters)
-        self.least = sum(p.default is _EMPTY for p in parameters) if plain else len(kinds) + 1
         self.variadic = kinds.index(_VARIADIC) if _VARIADIC in kinds else None
         self.lists = {p.name for p in parameters if _takes_list(p)}
         for p in parameters:
@@ -240,7 +244,7 @@ class Op:
         self.plans.clear()
         self.quick.clear()
         self.fast[:] = [None] * 4
-        if self.call != self._general and not self.nograd:
+        if self.operator and not self.nograd:
             x, y = (0, None), (1, None)
             masks = ((x,), (y,), (x, y)) if len(self.names) > 1 else ((x,),)
             for k, operands in enumerate(masks, 1):
@@ -323,10 +327,7 @@ class Op:
     def _general(self, *args: Any, **kwargs: Any) -> Any:
         """Call with any signature, in any mode; the fast paths below agree with this one."""
         mode = current_mode() if modes else NORMAL
-        if not kwargs and self.least <= len(args) <= self.positional:
-            raw = [*args, *self.defaults[len(args) :]]
-        else:
-            raw = self._bind(args, kwargs)
+        raw = self._bind(args, kwargs)
         nodes: dict[int, Any] = {}  # of each input that is a Tensor, or a list with Tensors
         boxed = lists = False
         for k, value in enumerate(raw):
@@ -345,6 +346,18 @@ class Op:
                 elif self.names[k] in self.rules and self.names[k] not in self.lists:
                     raw[k] = np.asarray(value)
         out = self.forward(*raw) if len(raw) == self.positional else self._forward(raw)
+        return self._finish(raw, nodes, out, boxed, lists, mode)
+
+    def _finish(
+        self,
+        raw: list[Any],
+        nodes: dict[int, Any],
+        out: Any,
+        boxed: bool,
+        lists: bool = False,
+        mode: Mode = NORMAL,
+    ) -> Any:
+        """Return what a call gives the user: plain, untracked, or recorded."""
         if not boxed and not isinstance(out, Box):
             return self._visible(out)
         site = None if mode.check is None else mode.check(self, raw, out)
@@ -352,12 +365,9 @@ class Op:
             mode.held.extend([self._hold(raw, nodes, k) for k in range(len(raw))])
         plan = None
         if nodes and mode.recording:
-            key = (*nodes,)
-            plan = None if lists else self.quick.get(key)
-            if plan is None:
-                plan = self._plan(self._tracked(raw, nodes))
-                if not lists and plan is not None:
-                    self.quick[key] = plan
+            plan = self._plan(self._tracked(raw, nodes))
+            if plan is not None and not lists and len(plan.operands) == len(nodes):
+                self.quick[(*nodes,)] = plan
         if plan is None:
             return self._boxed(self._visible(out), raw)
         return self._record(plan, raw, nodes, out, site)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.graph import Array, Box, Node, hold, modes, next_index
+from tinygrad_mnist.graph import Array, Box, Node, Token, hold, modes, next_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,3 +143,64 @@ def record_binary(op: Any) -> Callable[..., Any]:
 
     binary.__name__ = binary.__qualname__ = op.name
     return binary
+
+
+def record_any(op: Any) -> Callable[..., Any]:
+    """Return the function that calls and records an op of any number of plain parameters."""
+    forward, general, finish, quick = op.forward, op._general, op._finish, op.quick
+    defaults, most = op.defaults, len(op.names)
+    least = len(op.required)
+
+    def call(*args: Any) -> Any:
+        given = len(args)
+        if modes or not least <= given <= most:
+            return general(*args)
+        if given < most:
+            args += defaults[given:]
+        raw: list[Any] = []
+        parents: tuple[Any, ...] = ()
+        tracked: tuple[int, ...] = ()
+        boxed = False
+        for value in args:
+            if value.__class__ is _result:
+                boxed = True
+                node = value._node
+                if node is not None:
+                    tracked += (len(raw),)
+                    parents += (node,)
+                raw.append(value._data)
+            elif value.__class__ in PLAIN:
+                raw.append(value)
+            else:
+                return general(*args)
+        out = forward(*raw)
+        plan = quick.get(tracked)
+        # left to `finish`: the first call, several results, a view, integers, the input itself
+        if plan is None or plan.shaped or out.__class__ is not np.ndarray or out.base is not None:
+            return finish(raw, dict(zip(tracked, parents, strict=True)), out, boxed)
+        for value in raw:
+            if value is out:
+                return finish(raw, dict(zip(tracked, parents, strict=True)), out, boxed)
+        dtype = out.dtype
+        if dtype.kind != "f":
+            return finish(raw, dict(zip(tracked, parents, strict=True)), out, boxed)
+        saved = plan.save((*raw, out, None))
+        for k, place in plan.locks:
+            if place is None:
+                if raw[k].__class__ is np.ndarray:
+                    saved += (Token(raw[k]),)
+            elif parents[place].plan is None:
+                saved += (hold(parents[place], raw[k]),)
+        result = new(_result)
+        result._data = out
+        result._node = node = Node()
+        node.index = next_index()
+        node.plan = plan
+        node.parents = parents
+        node.saved = saved
+        node.shape = out.shape
+        node.dtype = dtype
+        return result
+
+    call.__name__ = call.__qualname__ = op.name
+    return call

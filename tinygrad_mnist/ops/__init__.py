@@ -175,7 +175,7 @@ without_derivative.update(FUNCTIONS)
 def _operator(op: Op) -> Callable[..., Any]:
     """Return an operator's method, which leaves to the other operand what NumPy can't take."""
     call = op.call
-    if call != op._general:
+    if op.operator:
         return call  # a fast path, which looks at its operands itself
     return lambda self, other: call(self, other) if is_operand(other) else NotImplemented
 
