@@ -187,10 +187,10 @@ def numpy_without_an_engine(problem: Problem) -> Train:
     x, y = problem.x, problem.y
     weights = problem.copied_weights()
     w1, b1, w2, b2, w3, b3 = weights
-    rows = np.arange(BATCH)
+    scratch = [np.empty_like(w) for w in weights]
 
     def linear(x: Floats, w: Floats, b: Floats) -> Floats:
-        out = x @ w
+        out = np.matmul(x, w)
         out += b
         return out
 
@@ -202,24 +202,27 @@ def numpy_without_an_engine(problem: Problem) -> Train:
             h2 = np.maximum(linear(h1, w2, b2), 0)
             z = linear(h2, w3, b3)
 
+            at = np.arange(BATCH), yb
             shifted = z - z.max(axis=-1, keepdims=True)
-            p = np.exp(shifted)
-            total = p.sum(axis=-1, keepdims=True)
-            loss = (np.log(total[:, 0]) - shifted[rows, yb]).mean()
-            p /= total
-            p[rows, yb] -= 1
-            p /= BATCH
-            losses.append(loss.item())
+            d = np.exp(shifted)
+            total = d.sum(axis=-1, keepdims=True)
+            loss = (np.log(total).sum() - shifted[at].sum()) / BATCH
+            d /= total
+            d[at] -= 1
+            d /= BATCH
 
-            g = loss.dtype.type(1) * p
+            g = np.ones_like(loss) * d
             gw3, gb3, g = h2.T @ g, g.sum(axis=0), g @ w3.T
             g = g * (h2 > 0)
             gw2, gb2, g = h1.T @ g, g.sum(axis=0), g @ w2.T
             g = g * (h1 > 0)
             gw1, gb1 = xb.T @ g, g.sum(axis=0)
 
-            for w, g in zip(weights, (gw1, gb1, gw2, gb2, gw3, gb3), strict=True):
-                np.subtract(w, LR * g, out=w)
+            gradients = (gw1, gb1, gw2, gb2, gw3, gb3)
+            for w, g, change in zip(weights, gradients, scratch, strict=True):
+                np.multiply(g, LR, out=change)
+                np.subtract(w, change, out=w)
+            losses.append(loss.item())
         return losses
 
     return train

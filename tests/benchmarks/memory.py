@@ -1,9 +1,9 @@
 """`memory`: peak of a training step of a deep MLP, in resident bytes.
 
-Each contestant runs in a process of its own: weights and batch exist, a step with one row has
-filled caches, gradients are dropped; then one step runs, and what counts is how far the resident
-bytes rise above that start. Every array is given its own pages (glibc's mmap threshold), so that
-the peak is bytes in use at one time and not an allocator's luck.
+Each contestant runs in a process of its own: weights and batch exist, a first step has filled what
+libraries keep, gradients are dropped; then a second step runs, and what counts is how far the
+resident bytes rise above that start. Every array is given its own pages (glibc's mmap threshold),
+so that the peak is bytes in use at one time and not an allocator's luck.
 """
 
 import gc
@@ -116,7 +116,7 @@ def peak(name: str, width: int, batch: int) -> Peak:
     """Measure one step in this process."""
     x, y, weights = start(width, batch)
     step = CONTESTANTS[name][1](weights)
-    step(x[:1], y[:1])
+    step(x, y)
     gc.collect()
     restart_peak()
     before = measuring.memory()
