@@ -175,12 +175,15 @@ class Optimizer:
         what = f"load_state_dict of {type(self).__name__}"
         check_state(what, _shapes(self.state_dict()), _shapes(state))
         numbers = {name: _number(name, state[name]) for name in self.settings}
+        steps = [_number(f"{k}.step", state[f"{k}.step"]) for k in range(len(self._slots))]
+        arrays = [
+            {name: copied(state[f"{k}.{name}"], kept.dtype) for name, kept in slot.kept.items()}
+            for k, slot in enumerate(self._slots)
+        ]
         for name, value in numbers.items():
             setattr(self, name, type(getattr(self, name))(value))
-        for k, slot in enumerate(self._slots):
-            slot.steps = int(state[f"{k}.step"])
-            for name, kept in slot.kept.items():
-                kept[...] = state[f"{k}.{name}"]
+        for slot, step, kept in zip(self._slots, steps, arrays, strict=True):
+            slot.steps, slot.kept = int(step), kept
         self._used = _Trail()
 
     def __repr__(self) -> str:
@@ -892,3 +895,9 @@ def check_state(
         faults.append(f"of the wrong shape: {', '.join(wrong)}")
     if faults:
         raise ValueError(f"{what} loaded nothing; {'; '.join(faults)}")
+
+
+def copied(value: Any, dtype: np.dtype[Any]) -> Array:
+    """Return a copy of what a state holds, of whatever library, in another dtype."""
+    data = value.data if isinstance(value, Tensor) else value
+    return data.astype(dtype) if hasattr(data, "astype") else np.array(data, dtype)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from tinygrad_mnist.graph import current_mode, modes, next_index
-from tinygrad_mnist.optim import check_state
+from tinygrad_mnist.optim import check_state, copied
 from tinygrad_mnist.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class Module:
             {name: parameter.shape for name, parameter in own.items()},
             {name: np.shape(value) for name, value in state.items()},
         )
-        arrays = {name: _copied(state[name], own[name].dtype) for name in own}
+        arrays = {name: copied(state[name], own[name].dtype) for name in own}
         for name, parameter in own.items():
             parameter.data = arrays[name]
 
@@ -329,9 +329,3 @@ def floating(dtype: DTypeLike, what: str) -> np.dtype[Any]:
     if checked.kind != "f":
         raise TypeError(f"{what} needs a floating-point dtype, such as np.float32; got {checked}")
     return checked
-
-
-def _copied(value: Any, dtype: np.dtype[Any]) -> Any:
-    """Return a copy of an array, of any library, in another dtype."""
-    data = value.data if isinstance(value, Tensor) else value
-    return data.astype(dtype) if hasattr(data, "astype") else np.array(data, dtype)
