@@ -249,6 +249,34 @@ def test_an_integer_result_is_a_plain_array():
     assert type(f(leaf([2.0, 1.0]))) is np.ndarray
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda f, x: f(),
+        lambda f, x: f(x, 1.0, 2.0),
+        lambda f, x: f(x, x=x),
+        lambda f, x: f(x, bogus=1.0),
+        lambda f, x: f(bogus=x),
+    ],
+    ids=["nothing", "too many", "one twice", "unknown name", "unknown name alone"],
+)
+def test_a_call_that_does_not_fit_the_signature_names_the_op(call):
+    with pytest.raises(TypeError, match=r"scaled\(x, factor=2\.0\)"):
+        call(scaled(), leaf(1.0))
+
+
+@pytest.mark.parametrize("result", [None, "text", {}, object()])
+@pytest.mark.parametrize("x", [leaf(1.0), Tensor(1.0)], ids=["tracked", "untracked"])
+def test_results_that_are_no_numbers_are_refused(result, x):
+    @op
+    def f(x):
+        return result
+
+    f.defvjp(x=lambda g: g)
+    with pytest.raises(TypeError, match=r"f\b.*(objects|numbers)"):
+        f(x)
+
+
 # Several inputs in a list -------------------------------------------------------------------------
 
 
@@ -532,19 +560,29 @@ def test_built_in_products_keep_the_other_operand_alone():
 def test_a_result_is_kept_only_where_a_rule_names_out():
     for rule, alive in ((lambda g, out: g * out, True), (lambda g: g, False)):
 
+        made = []
+
         @op
         def f(x):
-            return np.exp(x)
+            made.append(np.exp(x))  # noqa: B023
+            return made[0]  # noqa: B023
 
         f.defvjp(x=rule)
-        made = []
-        f.forward = lambda x, made=made: made.append(np.exp(x)) or made[0]
         y = f(leaf([1.0, 2.0]))
         z = y + 1.0
         watched = weakref.ref(made.pop())
         del y
         assert (watched() is not None) is alive
         del z
+
+
+def test_an_op_whose_result_is_a_view_of_its_own_temporary_keeps_no_operand():
+    @op
+    def f(x, y):
+        return (x + y).reshape(-1, 1)
+
+    f.defvjp(x=lambda g: g.reshape(-1), y=lambda g: g.reshape(-1))
+    assert kept(f) == [False, False]
 
 
 # What is not differentiated -----------------------------------------------------------------------

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.graph import Array, Box, Node, Token, hold, modes, next_index
+from tinygrad_mnist.graph import Array, Box, Node, Token, hold, modes, next_index, output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 OBJECT = np.dtype(object)
+_FLOATS = frozenset({np.ndarray, np.float64, np.float32})
 PLAIN = frozenset({np.ndarray, float, int, bool, np.float64, np.float32, np.int64, type(None)})
 new = object.__new__
 _result: type[Box] = Box
@@ -148,8 +149,8 @@ def record_binary(op: Any) -> Callable[..., Any]:
 def record_any(op: Any) -> Callable[..., Any]:
     """Return the function that calls and records an op of any number of plain parameters."""
     forward, general, finish, quick = op.forward, op._general, op._finish, op.quick
-    defaults, most = op.defaults, len(op.names)
-    least = len(op.required)
+    defaults, hidden = op.defaults, op.hidden
+    least, most = len(op.required), len(op.names)
 
     def call(*args: Any) -> Any:
         given = len(args)
@@ -175,14 +176,21 @@ def record_any(op: Any) -> Callable[..., Any]:
                 return general(*args)
         out = forward(*raw)
         plan = quick.get(tracked)
-        # left to `finish`: the first call, several results, a view, integers, the input itself
-        if plan is None or plan.shaped or out.__class__ is not np.ndarray or out.base is not None:
-            return finish(raw, dict(zip(tracked, parents, strict=True)), out, boxed)
+        first = out[0] if hidden and len(out) == hidden + 1 else out
+        simple = (
+            plan is not None  # not the first call of its kind, and something is tracked
+            and not plan.shaped
+            and first.__class__ in _FLOATS
+            and first.dtype.kind == "f"
+            and first.base is None  # no view
+        )
         for value in raw:
-            if value is out:
-                return finish(raw, dict(zip(tracked, parents, strict=True)), out, boxed)
-        dtype = out.dtype
-        if dtype.kind != "f":
+            if value is first:
+                simple = False
+        if hidden:
+            for value in out[1:]:
+                simple = simple and value.__class__ is np.ndarray and value.base is None
+        if not simple:
             return finish(raw, dict(zip(tracked, parents, strict=True)), out, boxed)
         saved = plan.save((*raw, out, None))
         for k, place in plan.locks:
@@ -191,15 +199,19 @@ def record_any(op: Any) -> Callable[..., Any]:
                     saved += (Token(raw[k]),)
             elif parents[place].plan is None:
                 saved += (hold(parents[place], raw[k]),)
-        result = new(_result)
-        result._data = out
-        result._node = node = Node()
+        node = Node()
         node.index = next_index()
         node.plan = plan
         node.parents = parents
         node.saved = saved
-        node.shape = out.shape
-        node.dtype = dtype
+        result = new(_result)
+        result._data = first
+        if hidden:
+            node.shape, node.dtype = (hidden + 1,), None
+            result._node = output(node, 0, first)
+        else:
+            node.shape, node.dtype = first.shape, first.dtype
+            result._node = node
         return result
 
     call.__name__ = call.__qualname__ = op.name

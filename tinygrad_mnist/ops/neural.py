@@ -154,7 +154,7 @@ linear.defvjp(
 
 # Losses -----------------------------------------------------------------------------------------
 
-_hinted = False
+_hints = 10  # how many more calls are looked at: later ones need not pay for it
 
 
 def _look_like_probabilities(logits: Any) -> bool:
@@ -166,14 +166,16 @@ def _look_like_probabilities(logits: Any) -> bool:
 
 def _hint_at_logits(logits: Any) -> None:
     """Warn, once per process, who gives probabilities where logits belong."""
-    global _hinted  # noqa: PLW0603
-    if not _hinted and _look_like_probabilities(logits):
-        _hinted = True
-        warnings.warn(
-            "cross_entropy was given probabilities: every row is non-negative and sums to 1; give "
-            "logits, the numbers before softmax, which cross_entropy applies itself",
-            stacklevel=5,
-        )
+    global _hints  # noqa: PLW0603
+    if _hints:
+        _hints -= 1
+        if _look_like_probabilities(logits):
+            _hints = 0
+            warnings.warn(
+                "cross_entropy was given probabilities: every row is non-negative and sums to 1; "
+                "give logits, the numbers before softmax, which cross_entropy applies itself",
+                stacklevel=5,
+            )
 
 
 def _checked_labels(logits: Any, labels: Any) -> Any:
@@ -192,12 +194,13 @@ def _checked_labels(logits: Any, labels: Any) -> Any:
         )
     if not logits.size:
         raise ValueError(f"cross_entropy of logits of shape {logits.shape}: nothing has no mean")
-    if labels.min() < 0 or labels.max() >= logits.shape[-1]:
+    # a negative label, read as unsigned, is a large one: one reduction checks both ends
+    if labels.view(labels.dtype.str.replace("i", "u")).max() >= logits.shape[-1]:
         raise ValueError(
             f"cross_entropy takes labels from 0 to {logits.shape[-1] - 1} for logits of shape "
             f"{logits.shape}, got labels from {labels.min()} to {labels.max()}"
         )
-    return labels.reshape(-1)
+    return labels if labels.ndim == 1 else labels.reshape(-1)
 
 
 def _cross_entropy_rule(g: Any, out: Any, labels: Any) -> Any:
@@ -247,18 +250,19 @@ def cross_entropy(logits: Array, labels: Array) -> Any:
     the logits look like probabilities.
     """
     classes = _checked_labels(logits, labels)
-    rows = logits.reshape(-1, logits.shape[-1])
+    flat = logits.ndim == 2
+    rows = logits if flat else logits.reshape(-1, logits.shape[-1])
     _hint_at_logits(rows)
     n = len(rows)
     at = np.arange(n), classes
-    shifted = rows - rows.max(axis=-1, keepdims=True)
+    shifted = rows - rows.max(axis=1, keepdims=True)
     d = np.exp(shifted)
-    total = d.sum(axis=-1, keepdims=True)
+    total = d.sum(axis=1, keepdims=True)
     loss = (np.log(total).sum() - shifted[at].sum()) / n
+    total *= n
     d /= total
-    d[at] -= 1
-    d /= n
-    return loss, d.reshape(logits.shape)
+    d[at] -= 1 / n
+    return loss, d if flat else d.reshape(logits.shape)
 
 
 cross_entropy.defvjp(logits=_cross_entropy_rule, labels=None)
