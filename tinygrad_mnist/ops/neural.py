@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @op(pointwise=True, cases=({}, {"negative_slope": 0.0}, {"negative_slope": -0.5}))
 def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
     """Return the entries of `x` above 0, and those below times a slope; at 0 the slope holds."""
-    return np.where(x > 0, x, negative_slope * x)
+    return np.maximum(x, 0) + negative_slope * np.minimum(x, 0)
 
 
 leaky_relu.defvjp(x=lambda g, x, negative_slope: np.where(x > 0, g, negative_slope * g))
@@ -67,7 +67,7 @@ _ROWS: tuple[dict[str, Any], ...] = (
 
 def _shift(x: Any, axis: Axes) -> Any:
     """Return what to take off `x` so that the largest exponential is 1."""
-    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    top = np.max(x, axis=axis, keepdims=True)
     return np.where(np.isfinite(top), top, 0)
 
 
@@ -133,17 +133,12 @@ def linear(x: Array, w: Array, b: Array | None = None) -> Array:
     """Return ``x @ w + b``: `x` of shape (…, in), `w` (in, out), `b` (out,) or None."""
     try:
         out = np.matmul(x, w)
-        if b is None:
-            return out
-        if b.dtype == out.dtype:
-            out += b
-            return out
+        if w.ndim == 2 and (b is None or b.ndim == 1):
+            return out if b is None else np.add(out, b, out=out if b.dtype == out.dtype else None)
     except ValueError:
-        shapes = f"x {np.shape(x)}, w {np.shape(w)}" + ("" if b is None else f", b {np.shape(b)}")
-        raise ValueError(
-            f"linear takes x of shape (…, in), w (in, out), b (out,); got {shapes}"
-        ) from None
-    return out + b
+        pass
+    shapes = f"x {np.shape(x)}, w {np.shape(w)}" + ("" if b is None else f", b {np.shape(b)}")
+    raise ValueError(f"linear takes x of shape (…, in), w (in, out), b (out,); got {shapes}")
 
 
 linear.defvjp(
@@ -154,28 +149,26 @@ linear.defvjp(
 
 # Losses -----------------------------------------------------------------------------------------
 
-_hints = 10  # how many more calls are looked at: later ones need not pay for it
-
-
-def _look_like_probabilities(logits: Any) -> bool:
-    """Return whether each row could be a distribution; the first row decides almost always."""
-    if not 0 <= logits.item(0) <= 1 or abs(math.fsum(logits[0].tolist()) - 1) > 1e-4:
-        return False
-    return bool((logits >= 0).all() and np.allclose(logits.sum(axis=-1), 1, rtol=0, atol=1e-4))
+_hinted = False
 
 
 def _hint_at_logits(logits: Any) -> None:
     """Warn, once per process, who gives probabilities where logits belong."""
-    global _hints  # noqa: PLW0603
-    if _hints:
-        _hints -= 1
-        if _look_like_probabilities(logits):
-            _hints = 0
-            warnings.warn(
-                "cross_entropy was given probabilities: every row is non-negative and sums to 1; "
-                "give logits, the numbers before softmax, which cross_entropy applies itself",
-                stacklevel=5,
-            )
+    global _hinted  # noqa: PLW0603
+    if not _hinted and 0 <= logits.item(0) <= 1 and _look_like_probabilities(logits):
+        _hinted = True
+        warnings.warn(
+            "cross_entropy was given probabilities: every row is non-negative and sums to 1; give "
+            "logits, the numbers before softmax, which cross_entropy applies itself",
+            stacklevel=5,
+        )
+
+
+def _look_like_probabilities(logits: Any) -> bool:
+    """Return whether each row could be a distribution; the first row decides almost always."""
+    if abs(math.fsum(logits[0].tolist()) - 1) > 1e-4:
+        return False
+    return bool((logits >= 0).all() and np.allclose(logits.sum(axis=-1), 1, rtol=0, atol=1e-4))
 
 
 def _checked_labels(logits: Any, labels: Any) -> Any:
@@ -194,13 +187,13 @@ def _checked_labels(logits: Any, labels: Any) -> Any:
         )
     if not logits.size:
         raise ValueError(f"cross_entropy of logits of shape {logits.shape}: nothing has no mean")
-    # a negative label, read as unsigned, is a large one: one reduction checks both ends
-    if labels.view(labels.dtype.str.replace("i", "u")).max() >= logits.shape[-1]:
+    labels = labels.astype(np.intp, copy=False)
+    if labels.view(np.uintp).max() >= logits.shape[-1]:  # the sign bit makes negative ones large
         raise ValueError(
             f"cross_entropy takes labels from 0 to {logits.shape[-1] - 1} for logits of shape "
             f"{logits.shape}, got labels from {labels.min()} to {labels.max()}"
         )
-    return labels if labels.ndim == 1 else labels.reshape(-1)
+    return labels.reshape(-1)
 
 
 def _cross_entropy_rule(g: Any, out: Any, labels: Any) -> Any:
@@ -250,19 +243,18 @@ def cross_entropy(logits: Array, labels: Array) -> Any:
     the logits look like probabilities.
     """
     classes = _checked_labels(logits, labels)
-    flat = logits.ndim == 2
-    rows = logits if flat else logits.reshape(-1, logits.shape[-1])
+    rows = logits.reshape(-1, logits.shape[-1])
     _hint_at_logits(rows)
-    n = len(rows)
-    at = np.arange(n), classes
-    shifted = rows - rows.max(axis=1, keepdims=True)
+    n, width = rows.shape
+    shifted = np.subtract(rows, rows.max(axis=1, keepdims=True), order="C")
+    at = np.arange(0, n * width, width) + classes  # the labels' entries, counted row after row
     d = np.exp(shifted)
-    total = d.sum(axis=1, keepdims=True)
-    loss = (np.log(total).sum() - shifted[at].sum()) / n
-    total *= n
-    d /= total
-    d[at] -= 1 / n
-    return loss, d if flat else d.reshape(logits.shape)
+    total = d.sum(axis=1)
+    loss = (np.log(total) - shifted.reshape(-1)[at]).sum() / n
+    d /= total[:, None]
+    d.reshape(-1)[at] -= 1
+    d /= n
+    return loss, d.reshape(logits.shape)
 
 
 cross_entropy.defvjp(logits=_cross_entropy_rule, labels=None)

@@ -23,10 +23,13 @@ _CASES: tuple[dict[str, Any], ...] = (
     {"axis": (), "shapes": "(…)"},
     {"axis": -1, "where": [True, False, True], "shapes": "(…,3)"},
 )
-# np.sum, np.max, np.min take twice the time
-_sum: Any = np.add.reduce
-_max: Any = np.maximum.reduce
-_min: Any = np.minimum.reduce
+_add_up: Any = np.add.reduce  # np.sum takes twice the time
+
+
+def _given(where: Any, **options: Any) -> dict[str, Any]:
+    """Return the options that say something; other libraries do not know them all."""
+    options = {name: value for name, value in options.items() if value is not None}
+    return options if where is True else {"where": where, **options}
 
 
 def spread(g: Any, axis: Axes, keepdims: bool) -> Any:
@@ -57,13 +60,13 @@ def sum(
     dtype: Any = None,
     *,
     keepdims: bool = False,
-    initial: float = 0,
+    initial: float | None = None,
     where: Any = True,
 ) -> Array:
     """Add up the entries, over all axes or those named."""
-    if where is True and initial == 0:
-        return _sum(a, axis, dtype, None, keepdims)
-    return np.sum(a, axis, dtype, keepdims=keepdims, initial=initial, where=where)
+    if where is True and initial is None:
+        return _add_up(a, axis, dtype, None, keepdims)
+    return np.sum(a, axis, dtype, keepdims=keepdims, **_given(where, initial=initial))
 
 
 sum.defvjp(a=_shared_out)
@@ -79,7 +82,7 @@ def mean(
     a: Array, axis: Axes = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True
 ) -> Array:
     """Return the arithmetic mean, over all axes or those named."""
-    return np.mean(a, axis, dtype, keepdims=keepdims, where=where)
+    return np.mean(a, axis, dtype, keepdims=keepdims, **_given(where))
 
 
 mean.defvjp(a=_mean_rule)
@@ -104,7 +107,7 @@ def _delta(ddof: float, correction: float | None) -> float:
 
 def _deviation(a: Any, axis: Axes, where: Any) -> Any:
     """Return how far each entry is from the mean, and 0 for those that do not count."""
-    deviation = a - np.mean(a, axis=axis, keepdims=True, where=where)
+    deviation = a - np.mean(a, axis=axis, keepdims=True, **_given(where))
     return deviation if where is True else np.where(where, deviation, 0)
 
 
@@ -150,7 +153,8 @@ def var(
     correction: float | None = None,
 ) -> Array:
     """Return the variance: squared deviations summed, over n - ddof (or n - correction)."""
-    return np.var(a, axis, dtype, ddof=_delta(ddof, correction), keepdims=keepdims, where=where)
+    ddof = _delta(ddof, correction)
+    return np.var(a, axis, dtype, ddof=ddof, keepdims=keepdims, **_given(where))
 
 
 var.defvjp(a=_var_rule)
@@ -168,7 +172,8 @@ def std(
     correction: float | None = None,
 ) -> Array:
     """Return the standard deviation, the square root of `var`."""
-    return np.std(a, axis, dtype, ddof=_delta(ddof, correction), keepdims=keepdims, where=where)
+    ddof = _delta(ddof, correction)
+    return np.std(a, axis, dtype, ddof=ddof, keepdims=keepdims, **_given(where))
 
 
 std.defvjp(a=_std_rule)
@@ -200,7 +205,7 @@ def max(
     a: Array, axis: Axes = None, *, keepdims: bool = False, initial: Any = None, where: Any = True
 ) -> Array:
     """Return the largest entry, over all axes or those named."""
-    return _max(a, axis, None, None, keepdims, initial, where)
+    return np.max(a, axis, keepdims=keepdims, **_given(where, initial=initial))
 
 
 max.defvjp(a=_extreme_rule)
@@ -211,7 +216,7 @@ def min(
     a: Array, axis: Axes = None, *, keepdims: bool = False, initial: Any = None, where: Any = True
 ) -> Array:
     """Return the smallest entry, over all axes or those named."""
-    return _min(a, axis, None, None, keepdims, initial, where)
+    return np.min(a, axis, keepdims=keepdims, **_given(where, initial=initial))
 
 
 min.defvjp(a=_extreme_rule)
@@ -229,7 +234,7 @@ def _tree(a: Any) -> list[Any]:
     return levels
 
 
-def _prod_rule(g: Any, a: Any, axis: Axes, initial: float, where: Any) -> Any:
+def _prod_rule(g: Any, a: Any, axis: Axes, initial: float | None, where: Any) -> Any:
     """Return `g` times the product of all other entries, by no division: zeros are no exception.
 
     It goes down the tree of pairwise products, where each of a pair gets what came times the other.
@@ -241,7 +246,7 @@ def _prod_rule(g: Any, a: Any, axis: Axes, initial: float, where: Any) -> Any:
     front = (*axes, *(k for k in range(a.ndim) if k not in axes))
     lengths = tuple(a.shape[k] for k in front)
     *levels, top = _tree(np.reshape(np.transpose(entries, front), (-1, *lengths[len(axes) :])))
-    g = np.reshape(g * initial, top.shape)
+    g = np.reshape(g if initial is None else g * initial, top.shape)
     for level in reversed(levels):
         half = len(level) // 2
         left, right = level[:half], level[half : 2 * half]
@@ -257,11 +262,11 @@ def prod(
     dtype: Any = None,
     *,
     keepdims: bool = False,
-    initial: float = 1,
+    initial: float | None = None,
     where: Any = True,
 ) -> Array:
     """Multiply the entries, over all axes or those named."""
-    return np.prod(a, axis, dtype, keepdims=keepdims, initial=initial, where=where)
+    return np.prod(a, axis, dtype, keepdims=keepdims, **_given(where, initial=initial))
 
 
 prod.defvjp(a=_prod_rule)
