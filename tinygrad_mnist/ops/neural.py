@@ -196,26 +196,26 @@ def _checked_labels(logits: Any, labels: Any) -> Any:
     return labels.reshape(-1)
 
 
-def _cross_entropy_rule(g: Any, out: Any, labels: Any) -> Any:
-    """Return the gradient of the logits; the loss's derivative is the hidden output.
+def _cross_entropy_rule(g: Any, out: Any) -> Any:
+    """Return the gradient of the logits; the loss's derivative is a hidden output.
 
-    That derivative is d = (softmax - one_hot) / n, whose own, along v, is
+    That derivative is d = (softmax - one_hot) / n, and its own along v is
     softmax * (v - sum(softmax * v)) / n.
     """
-    d = out[1]
+    _, d, at = out
     first = 0 if g[0] is None else g[0] * d
     if g[1] is None:
         return first
-    n = d.size // d.shape[-1]
     one_hot = np.zeros_like(d)
-    np.put_along_axis(one_hot, np.expand_dims(labels, -1), 1, axis=-1)
+    np.put(one_hot, at, 1)
+    n = at.size
     p = d * n + one_hot
     pv = p * g[1]
     return first + (pv - p * np.sum(pv, axis=-1, keepdims=True)) / n
 
 
 @op(
-    hidden=1,
+    hidden=2,
     cases=(
         {"labels": np.array([2, 0, 3]), "shapes": "(3,4)"},
         {"labels": np.array(1), "shapes": "(2)"},
@@ -254,7 +254,7 @@ def cross_entropy(logits: Array, labels: Array) -> Any:
     d /= total[:, None]
     d.reshape(-1)[at] -= 1
     d /= n
-    return loss, d.reshape(logits.shape)
+    return loss, d if logits.ndim == 2 else d.reshape(logits.shape), at
 
 
 cross_entropy.defvjp(logits=_cross_entropy_rule, labels=None)
