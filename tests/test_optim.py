@@ -128,6 +128,16 @@ def test_rmsprop_follows_its_formula(lr, alpha, eps, weight_decay, momentum, cen
     agrees(lambda ps: RMSPROP(ps, *settings), lambda p, gs: rmsprop(p, gs, *settings))
 
 
+def test_centered_rmsprop_survives_a_variance_below_0_by_rounding():
+    parameter = leaf(np.linspace(0.1, 1, 100), np.float32)
+    optimizer = RMSPROP([parameter], 1e-6, alpha=0.1, centered=True)
+    start = parameter.data.copy()
+    for _ in range(20):
+        give(parameter, start)
+        optimizer.step()
+    assert np.isfinite(parameter.data).all()
+
+
 def test_defaults_are_those_of_pytorch():
     agrees(ADAM, lambda p, gs: adam(p, gs, 1e-3))
     agrees(ADAMW, lambda p, gs: adam(p, gs, 1e-3, weight_decay=1e-2, decoupled=True))
@@ -202,6 +212,16 @@ def test_a_step_writes_in_place_leaves_the_gradient_alone_and_allocates_nothing(
     assert parameter.grad is grad
     assert (grad == 0.5).all()
     assert not (array == 1).all()
+
+
+def test_parameters_of_one_dtype_share_the_room_that_a_step_needs():
+    parameters = [leaf(np.ones(10_000 - k)) for k in range(10)]
+    tracemalloc.start()
+    optimizer = SGD(parameters, 0.1)
+    size = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert len(optimizer.parameters) == 10
+    assert size < 3 * parameters[0].nbytes
 
 
 @every
@@ -319,9 +339,11 @@ def test_arrays_of_another_library_are_updated_as_they_are(make):
 
 # Gradients that were not cleared
 
+kept = []
 CLEAR = {
     "zero_grad": lambda o, p: o.zero_grad(),
     "by hand": lambda o, p: setattr(p, "grad", None),
+    "by hand, and kept elsewhere": lambda o, p: (kept.append(p.grad), setattr(p, "grad", None)),
     "a new array": lambda o, p: give(p, np.ones(p.shape)),
     "the model's": lambda o, p: vars(nn.Module).get("zero_grad")(holding(p)),
 }

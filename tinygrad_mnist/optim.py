@@ -110,9 +110,8 @@ class Optimizer:
 
     def step(self) -> None:
         """Change every parameter that has a gradient."""
-        if not self.accumulate:
-            self._check_cleared()
-        first = None
+        self._check_cleared()
+        changed = None
         for slot in self._slots:
             parameter = slot.parameter
             grad = parameter.grad
@@ -129,10 +128,9 @@ class Optimizer:
                 if getattr(data.flags, "writeable", True):
                     raise
                 parameter.data = data - change  # a live graph saves the old array
-            if first is None:
-                first = parameter
-        if first is not None and not self.accumulate:
-            self._used.start(first)
+            changed = parameter
+        if changed is not None and not self.accumulate:
+            self._used.start(changed)
 
     def _change(self, slot: _Slot, data: Array, grad: Array) -> Array:
         """Return what to subtract from a parameter, in one of its scratch arrays."""
@@ -184,7 +182,6 @@ class Optimizer:
             setattr(self, name, type(getattr(self, name))(value))
         for slot, step, kept in zip(self._slots, steps, arrays, strict=True):
             slot.steps, slot.kept = int(step), kept
-        self._used = _Trail()
 
     def __repr__(self) -> str:
         settings = "".join(f", {name}={getattr(self, name)}" for name in self.settings)
@@ -669,7 +666,6 @@ class OneCycleLR(Schedule):
         top, last = self.pct_start * self.total_steps - 1, self.total_steps - 1
         if step < top:
             return _cosine(self.first_lr, self.max_lr, step / top)
-        top = max(top, 0.0)
         return _cosine(self.max_lr, self.last_lr, (step - top) / (last - top) if last > top else 1)
 
 

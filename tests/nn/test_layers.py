@@ -66,6 +66,13 @@ def test_linear_says_what_input_it_takes_and_when_to_flatten():
         layer(np.zeros((2, 3), np.float32))
 
 
+def test_linear_does_not_blame_the_input_for_a_bias_of_the_wrong_shape():
+    layer = nn.Linear(2, 3)
+    layer.bias = Tensor(np.zeros(5, np.float32))
+    with pytest.raises(ValueError, match=r"linear takes .* b \(5,\)"):
+        layer(np.zeros((1, 2), np.float32))
+
+
 def test_linear_refuses_sizes_initialisers_and_dtypes_that_make_no_layer():
     with pytest.raises(ValueError, match="at least one number in and one out; got the size 0"):
         nn.Linear(0, 3)
@@ -226,6 +233,8 @@ def test_an_mlp_refuses_what_it_cannot_mean():
         ValueError, match=r"unknown activation 'rellu', did you mean 'relu'\? .* leaky_relu, relu"
     ):
         nn.MLP((4, 6, 3), "rellu")
+    with pytest.raises(ValueError, match="unknown activation 'ReLU', did you mean 'relu'"):
+        nn.MLP((4, 6, 3), "ReLU")
     with pytest.raises(ValueError, match="unknown activation 'zzz'; there are identity"):
         nn.MLP((4, 6, 3), "zzz")
     with pytest.raises(ValueError, match=r"one activation, .* there are 2 hidden layers, and 1"):

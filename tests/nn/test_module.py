@@ -118,6 +118,7 @@ def test_a_child_may_know_its_parent():
     parent = Holder(child=child)
     child.parent = parent
     assert names(parent) == ["child.w"]
+    assert parent.modules() == [parent, child]
     assert repr(parent) == "Holder(\n  child: Holder(\n    w: float64 (1,)\n    parent: ...\n  )\n)"
 
 

@@ -72,12 +72,24 @@ def test_a_layer_made_in_forward_is_shown_as_such():
 
 
 def test_a_summary_leaves_the_model_as_it_was_also_after_an_error():
-    model = nn.MLP((4, 8, 3), dropout=0.5, rng=0)
+    model = nn.MLP((4, 8, 8, 3), dropout=0.5, rng=0)
     model.dropouts[0].eval()
-    state = model.generators()[0][1].bit_generator.state
+    states = [rng.bit_generator.state for _, rng in model.generators()]
     nn.summary(model, np.zeros((2, 4), np.float32))
     with pytest.raises(ValueError, match="takes 4 numbers along the last axis"):
         nn.summary(model, np.zeros((2, 5), np.float32))
-    assert model.generators()[0][1].bit_generator.state == state
+    assert [rng.bit_generator.state for _, rng in model.generators()] == states
     assert model.training
-    assert not model.dropouts[0].training
+    assert [dropout.training for dropout in model.dropouts] == [False, True]
+
+
+def test_a_summary_records_no_graph():
+    class Asking(nn.Linear):
+        def forward(self, x):
+            out = super().forward(x)
+            self.tracked = out.requires_grad
+            return out
+
+    model = Asking(2, 2)
+    nn.summary(model, np.zeros((1, 2), np.float32))
+    assert not model.tracked

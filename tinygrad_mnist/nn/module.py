@@ -191,9 +191,7 @@ class Module:
         dtype = floating(dtype, f"astype of {type(self).__name__}")
         for parameter in self.parameters():
             if parameter.dtype.kind == "f":
-                parameter.data = parameter.data.astype(dtype)
-                if parameter.requires_grad and parameter.grad is not None:
-                    parameter.grad = parameter.grad.astype(dtype)
+                parameter.data = parameter.data.astype(dtype)  # which converts the gradient too
         return self
 
     def zero_grad(self) -> None:
