@@ -238,20 +238,20 @@ def _train(
     """
     given = {
         "model": model,
-        "hidden": hidden and tuple(_each(hidden, int)),
-        "activation": activation and _one_or_each(activation, str),
-        "dropout": dropout and _one_or_each(dropout, float),
+        "hidden": _each(hidden, int),
+        "activation": _one_or_each(activation, str),
+        "dropout": _one_or_each(dropout, float),
         "optimizer": optimizer,
-        "lr": lr and _read(lr, float),
+        "lr": _read(lr, float),
         "schedule": schedule,
-        "momentum": momentum and _read(momentum, float),
-        "weight_decay": weight_decay and _read(weight_decay, float),
-        "batch_size": batch_size and _read(batch_size, int),
-        "epochs": epochs and _read(epochs, int),
-        "seed": seed and _read(seed, int),
-        "threads": None if threads == "auto" else threads and _read(threads, int),
+        "momentum": _read(momentum, float),
+        "weight_decay": _read(weight_decay, float),
+        "batch_size": _read(batch_size, int),
+        "epochs": _read(epochs, int),
+        "seed": _read(seed, int),
+        "threads": None if threads == "auto" else _read(threads, int),
         "data": data,
-        "validation": validation and _read(validation, int),
+        "validation": _read(validation, int),
     }
     choices: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     config = Config.paper(**choices) if paper else Config(**choices)
@@ -264,21 +264,23 @@ def _train(
     _print_end(run, paper)
 
 
-def _read(text: str, convert: Callable[[str], Any]) -> Any:
-    """Return the number that a text says; a text that says none is for Config to refuse."""
+def _read(text: str | None, convert: Callable[[str], Any]) -> Any:
+    """Return what an option's text says; a text that makes no sense is for Config to refuse."""
+    if text is None:
+        return None
     try:
         return convert(text)
     except ValueError:
         return text
 
 
-def _each(text: str, convert: Callable[[str], Any]) -> list[Any]:
-    return [_read(part.strip(), convert) for part in text.split(",")]
+def _each(text: str | None, convert: Callable[[str], Any]) -> Any:
+    return None if text is None else tuple(_read(part.strip(), convert) for part in text.split(","))
 
 
-def _one_or_each(text: str, convert: Callable[[str], Any]) -> Any:
+def _one_or_each(text: str | None, convert: Callable[[str], Any]) -> Any:
     values = _each(text, convert)
-    return values if len(values) > 1 else values[0]
+    return values[0] if values and len(values) == 1 else values
 
 
 def _progress() -> Progress:

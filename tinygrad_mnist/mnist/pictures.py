@@ -31,6 +31,7 @@ _STYLE = {
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.color": "#e0e0e0",
+    "svg.fonttype": "none",  # real text
     "svg.hashsalt": "tinygrad_mnist",  # ids in the file do not depend on chance
 }
 

@@ -10,6 +10,7 @@ import os
 import shutil
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -208,18 +209,23 @@ def _json(content: Mapping[str, Any]) -> bytes:
 
 def _make_folder(out: str | os.PathLike[str] | None, force: bool) -> tuple[Path, bool]:
     """Return the folder of a new run, and whether it is new itself."""
-    now = datetime.now().astimezone()
-    folder = Path("runs", f"{now:%Y-%m-%d_%H-%M-%S}") if out is None else Path(out)
+    folder = Path(out) if out is not None else _unused_name()
     try:
         folder.mkdir(parents=True)
     except FileExistsError as error:
-        if not (force and folder.is_dir()):
-            remedy = "replace the run in it with --force" if folder.is_dir() else "it is a file"
-            raise InputError(f"{folder} exists: choose another --out, or {remedy}") from error
-        return folder, False
+        if force and folder.is_dir():
+            return folder, False
+        remedy = "replace the run in it with --force" if folder.is_dir() else "remove that file"
+        raise InputError(f"{folder} exists: choose another --out, or {remedy}") from error
     except OSError as error:
         raise _unwritable(folder, error) from error
     return folder, True
+
+
+def _unused_name() -> Path:
+    now = f"{datetime.now().astimezone():%Y-%m-%d_%H-%M-%S}"
+    names = (Path("runs", now + (f"_{number}" if number > 1 else "")) for number in count(1))
+    return next(name for name in names if not name.exists())
 
 
 def _check_room(folder: Path) -> None:

@@ -286,10 +286,12 @@ def _draw_graph(run: Run, training: Training, progress: Progress) -> None:
     """Draw the first step's graph; a machine that can't render it gets its source."""
     examples = training.examples.take(slice(training.config.batch_size))
 
-    def loss(images: Any, labels: Any) -> Any:
-        return ops.cross_entropy(training.model(images), labels)
+    def compute_loss(images: Any, labels: Any) -> Any:
+        loss = ops.cross_entropy(training.model(images), labels)
+        loss.name = "loss"
+        return loss
 
-    picture = draw(loss, *examples)
+    picture = draw(compute_loss, *examples)
     try:
         run.write(GRAPH, picture.pipe("svg"))
     except (NoRenderer, subprocess.CalledProcessError) as error:
