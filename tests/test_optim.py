@@ -286,7 +286,9 @@ def test_parameters_without_a_gradient_and_frozen_ones_are_left_alone(make):
 
 
 class Foreign(np.lib.mixins.NDArrayOperatorsMixin):
-    """An array of another library: NumPy's protocols, and no flag that says whether to write."""
+    """An array of another library: NumPy's protocols, no writeable flag, no weak references."""
+
+    __slots__ = ("array", "dtype", "ndim", "shape", "size")
 
     def __init__(self, array):
         self.array = array
@@ -325,7 +327,7 @@ def test_arrays_of_another_library_are_updated_as_they_are(make):
     ours, theirs = leaf(), Tensor(Foreign(np.array([1.0, -2.0, 3.0])), requires_grad=True)
     array = theirs.data
     for parameter in (ours, theirs):
-        optimizer = make([parameter], accumulate=True)
+        optimizer = make([parameter])
         parameter.grad = np.array([1.0, 2.0, 3.0])
         if parameter is theirs:
             parameter.grad = Foreign(parameter.grad)

@@ -503,7 +503,7 @@ class _Trail:
         grad = None if self._parameter is None else self._parameter.grad
         try:
             self._seen = weakref.ref(grad, self._gone)
-        except TypeError:  # a NumPy scalar, such as the sum of two 0-d arrays
+        except TypeError:  # another library's array, which may know no weak references
             self._seen = lambda: grad
 
     def is_in_use(self) -> bool:

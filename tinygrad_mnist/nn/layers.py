@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-from difflib import get_close_matches
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -326,6 +325,8 @@ def _known(name: str, table: Mapping[str, Any], what: str) -> Any:
     """Return the entry of a name; of an unknown one say what was probably meant."""
     if name in table:
         return table[name]
+    from difflib import get_close_matches  # needed for an error alone
+
     near = get_close_matches(str(name).lower(), table, 1)
     meant = f", did you mean {near[0]!r}?" if near else ";"
     raise ValueError(f"unknown {what} {name!r}{meant} there are {', '.join(sorted(table))}")
