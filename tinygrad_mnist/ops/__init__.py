@@ -244,9 +244,9 @@ _PLAIN_OPERATORS: dict[str, Callable[..., Any]] = {
     "rfloordiv": lambda x, y: np.floor_divide(y, x),
 }
 _METHODS: dict[str, Any] = {
-    "T": property(lambda self: transpose(self)),
+    "T": property(transpose),
     "__divmod__": lambda self, other: (self // other, self % other),
-    "__getitem__": lambda self, index: getitem(self, index),
+    "__getitem__": getitem.call,
     "__rdivmod__": lambda self, other: (other // self, other % self),
     "flatten": _method(ravel),
     "mT": property(lambda self: swapaxes(self, -1, -2)),

@@ -1,5 +1,6 @@
 """Functions of each entry by itself: arithmetic, exponentials, trigonometry, choices."""
 
+# ruff: noqa: A002 - min and max are NumPy's names for clip's bounds
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -16,45 +17,51 @@ INF = float("inf")
 # fmt: off
 # Arithmetic -------------------------------------------------------------------------------------
 
+_BOTH_SIDES = ({"domain": {"y": (0, INF)}}, {"domain": {"y": (-INF, 0)}})  # of a pole at 0
+
 add       = op(np.add).defvjp(x=lambda g: g, y=lambda g: g)
-divide    = op(np.divide, domain={"y": (0, INF)}).defvjp(x=lambda g, y: g / y,
-                                                         y=lambda g, out, y: -g * out / y)
+divide    = op(np.divide, cases=_BOTH_SIDES).defvjp(x=lambda g, y: g / y,
+                                                    y=lambda g, out, y: -g * out / y)
 multiply  = op(np.multiply).defvjp(x=lambda g, y: g * y, y=lambda g, x: g * x)
 negative  = op(np.negative).defvjp(x=lambda g: -g)
 positive  = op(np.positive).defvjp(x=lambda g: g)
-remainder = op(np.remainder, domain={"y": (0, INF)}).defvjp(
-    x=lambda g: g,
-    y=lambda g, x, y: -g * np.floor_divide(x, y),
-)
+remainder = op(np.remainder, cases=_BOTH_SIDES).defvjp(x=lambda g: g,
+                                                       y=lambda g, x, y: -g * np.floor_divide(x, y))
 square    = op(np.square).defvjp(x=lambda g, x: g * (2 * x))
 subtract  = op(np.subtract).defvjp(x=lambda g: g, y=lambda g: -g)
 
 # Exponentials and logarithms: a pole gives an infinity, but a zero cotangent stays zero -----------
 
-exp       = op(np.exp).defvjp(x=lambda g, out: g * out)
-expm1     = op(np.expm1).defvjp(x=lambda g, out: g * (out + 1))
-log       = op(np.log, domain={"x": (0, INF)}).defvjp(x=lambda g, x: g / x)
-log1p     = op(np.log1p, domain={"x": (-1, INF)}).defvjp(x=lambda g, x: g / (x + 1))
-sqrt      = op(np.sqrt, domain={"x": (0, INF)}).defvjp(x=lambda g, out: g / (2 * out))
+exp   = op(np.exp).defvjp(x=lambda g, out: g * out)
+expm1 = op(np.expm1).defvjp(x=lambda g, out: g * (out + 1))
+log   = op(np.log, domain={"x": (0, INF)}).defvjp(x=lambda g, x: g / x)
+log1p = op(np.log1p, domain={"x": (-1, INF)}).defvjp(x=lambda g, x: g / (x + 1))
+sqrt  = op(np.sqrt, domain={"x": (0, INF)}).defvjp(x=lambda g, out: g / (2 * out))
 # fmt: on
 
 
 def _power_x(g: Any, x: Any, y: Any) -> Any:
-    """Return g * y * x**(y - 1); x**0 is constant, at 0 too."""
-    if isinstance(y, (int, float)):
-        return g * (y * x ** (y - 1)) if y else np.zeros_like(g)
-    constant = np.equal(x, 0) & np.equal(y, 0)
-    return g * (y * x ** np.where(constant, 1, y - 1))
+    """Return g * y * x**(y - 1), but 0 for x**0, which is constant at x = 0 too."""
+    with np.errstate(divide="ignore"):  # a pole counts only where g is not 0
+        if isinstance(y, (int, float)):
+            return g * (y * x ** (y - 1)) if y else np.zeros_like(g)
+        constant = np.equal(x, 0) & np.equal(y, 0)
+        return g * (y * x ** np.where(constant, 1, y - 1))
 
 
 def _power_y(g: Any, x: Any, out: Any) -> Any:
-    """Return g * out * log(x), and 0 at x = 0, where 0**y is constant for y > 0."""
+    """Return g * out * log(x), but 0 at x = 0, where 0**y is constant for y > 0."""
     return g * (out * np.log(np.where(np.equal(x, 0), 1, x)))
 
 
-# fmt: off
-power = op(np.power, domain={"x": (0, INF)}).defvjp(x=_power_x, y=_power_y)
+_ANY = {"x": (-INF, INF)}
+power = op(
+    np.power,
+    domain={"x": (0, INF)},
+    cases=({}, *({"y": y, "domain": _ANY} for y in (0, 1, 2.0, 3)), {"y": -0.5}, {"x": 2.0}),
+).defvjp(x=_power_x, y=_power_y)
 
+# fmt: off
 # Trigonometry -----------------------------------------------------------------------------------
 
 cos  = op(np.cos).defvjp(x=lambda g, x: -g * np.sin(x))
@@ -81,29 +88,35 @@ abs = absolute
 
 
 def _bounds(a_min: Any, a_max: Any, low: Any, high: Any) -> tuple[Any, Any]:
-    """Return clip's bounds, which NumPy has two names for; a missing one is infinite."""
+    """Return clip's bounds, which NumPy has two names for."""
     if (a_min is not None and low is not None) or (a_max is not None and high is not None):
         raise ValueError("clip got a bound by both its names: give a_min or min, a_max or max")
-    low, high = a_min if low is None else low, a_max if high is None else high
-    return -INF if low is None else low, INF if high is None else high
+    return a_min if low is None else low, a_max if high is None else high
+
+
+def _sides(a: Any, a_min: Any, a_max: Any, low: Any, high: Any) -> tuple[Any, Any]:
+    """Return where `a` is below the lower bound, and where either is above the upper one."""
+    low, high = _bounds(a_min, a_max, low, high)
+    below = False if low is None else a < low
+    above = False if high is None else a > high
+    if low is not None and high is not None:
+        above = above | np.greater(low, high)
+    return below, above
 
 
 def _unclipped(g: Any, a: Any, a_min: Any, a_max: Any, min: Any, max: Any) -> Any:
-    """Return the cotangent where `a` stands between the bounds or at one."""
-    low, high = _bounds(a_min, a_max, min, max)
-    return np.where((a >= low) & (a <= high), g, 0)
+    below, above = _sides(a, a_min, a_max, min, max)
+    return np.where(below | above, 0, g)
 
 
 def _raised(g: Any, a: Any, a_min: Any, a_max: Any, min: Any, max: Any) -> Any:
-    """Return the cotangent where the lower bound is the result."""
-    low, high = _bounds(a_min, a_max, min, max)
-    return np.where((a < low) & np.less_equal(low, high), g, 0)
+    below, above = _sides(a, a_min, a_max, min, max)
+    return np.where(above, 0, np.where(below, g, 0))
 
 
 def _lowered(g: Any, a: Any, a_min: Any, a_max: Any, min: Any, max: Any) -> Any:
-    """Return the cotangent where the upper bound is the result: it wins over the lower one."""
-    low, high = _bounds(a_min, a_max, min, max)
-    return np.where((a > high) | np.greater(low, high), g, 0)
+    _, above = _sides(a, a_min, a_max, min, max)
+    return np.where(above, g, 0)
 
 
 @op(
@@ -123,8 +136,7 @@ def clip(
 
     At a bound the gradient belongs to `a` alone: a value that needs no clipping is not clipped.
     """
-    low, high = _bounds(a_min, a_max, min, max)
-    return np.minimum(np.maximum(a, low), high)
+    return np.clip(a, *_bounds(a_min, a_max, min, max))
 
 
 clip.defvjp(a=_unclipped, a_min=_raised, a_max=_lowered, min=_raised, max=_lowered)

@@ -66,7 +66,7 @@ def scatter(values: Array, index: Any, shape: tuple[int, ...]) -> Array:
     return total
 
 
-getitem.defvjp(x=lambda g, index, x_shape: scatter(g, index, x_shape), index=None)
+getitem.defvjp(x=lambda g, x_shape, index: scatter(g, index, x_shape), index=None)
 scatter.defvjp(values=lambda g, index: g[index], index=None, shape=None)
 
 # Along one axis ---------------------------------------------------------------------------------

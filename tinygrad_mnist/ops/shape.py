@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,27 +19,31 @@ if TYPE_CHECKING:
     Order = Literal["C", "F"]
 
 
-def numpys(*names: str) -> tuple[Any, ...]:
-    """Return NumPy's functions of these names, without those that its version lacks."""
-    return tuple({getattr(np, name) for name in names if hasattr(np, name)})
-
-
-def _checked(order: Order) -> Order:
+def _in_c_or_fortran_order(order: Order) -> Order:
     if order not in {"C", "F"}:
-        raise ValueError(f"order is {order!r}; it must be 'C' or 'F', the others depend on memory")
+        raise ValueError(f"order is {order!r}; it must be 'C' or 'F', for others depend on memory")
     return order
+
+
+def _along(axis: int, ndim: int, entry: Any) -> tuple[Any, ...]:
+    """Return the index that is `entry` along one axis and all of the others."""
+    return (slice(None),) * (axis % ndim) + (entry,)
 
 
 # Reshaping --------------------------------------------------------------------------------------
 
 
-@op(shapes="(…)", cases=({}, {"dtype": np.float64}), implements=numpys("astype"))
-def astype(x: Array, dtype: Any = np.float64, copy: bool = True) -> Array:
+@op(
+    shapes="(…)",
+    cases=({"dtype": np.float64},),
+    implements=(np.astype,) if hasattr(np, "astype") else (),  # new in NumPy 2.1
+)
+def astype(x: Array, dtype: Any, copy: bool = True) -> Array:
     """Return `x` with another dtype; integers and booleans have no gradient."""
     return x.astype(dtype, copy=copy)
 
 
-astype.defvjp(x=lambda g: g)
+astype.defvjp(x=lambda g: g, dtype=None)
 
 
 @op(
@@ -82,7 +86,7 @@ def expand_dims(a: Array, axis: int | tuple[int, ...]) -> Array:
     return np.expand_dims(a, axis)
 
 
-expand_dims.defvjp(a=lambda g, a_shape: np.reshape(g, a_shape), axis=None)
+expand_dims.defvjp(a=lambda g, a_shape: g.reshape(a_shape), axis=None)
 
 
 @op(cases=({"a": np.zeros((2, 3)), "shapes": "()"},), implements=(np.full_like,))
@@ -99,10 +103,10 @@ full_like.defvjp(a=None, fill_value=lambda g: g)
 @op(shapes="(…)", cases=({}, {"order": "F"}), implements=(np.ravel,))
 def ravel(a: Array, order: Order = "C") -> Array:
     """Return all entries along one axis."""
-    return np.ravel(a, _checked(order))
+    return np.ravel(a, _in_c_or_fortran_order(order))
 
 
-ravel.defvjp(a=lambda g, a_shape, order: np.reshape(g, a_shape, order=order))
+ravel.defvjp(a=lambda g, a_shape, order: g.reshape(a_shape, order=order))
 
 
 @op(
@@ -117,10 +121,10 @@ ravel.defvjp(a=lambda g, a_shape, order: np.reshape(g, a_shape, order=order))
 )
 def reshape(a: Array, shape: int | tuple[int, ...], order: Order = "C") -> Array:
     """Return the entries of `a`, in order, with another shape."""
-    return np.reshape(a, shape, order=_checked(order))
+    return np.reshape(a, shape, order=_in_c_or_fortran_order(order))
 
 
-reshape.defvjp(a=lambda g, a_shape, order: np.reshape(g, a_shape, order=order), shape=None)
+reshape.defvjp(a=lambda g, a_shape, order: g.reshape(a_shape, order=order), shape=None)
 
 
 @op(
@@ -136,7 +140,7 @@ def squeeze(a: Array, axis: Axes = None) -> Array:
     return np.squeeze(a, axis)
 
 
-squeeze.defvjp(a=lambda g, a_shape: np.reshape(g, a_shape))
+squeeze.defvjp(a=lambda g, a_shape: g.reshape(a_shape))
 
 # Order of axes and entries ----------------------------------------------------------------------
 
@@ -154,7 +158,7 @@ def flip(m: Array, axis: Axes = None) -> Array:
     return np.flip(m, axis)
 
 
-flip.defvjp(m=lambda g, axis: np.flip(g, axis))
+flip.defvjp(m=lambda g, axis: np.flip(g, axis=axis))
 
 
 @op(
@@ -164,7 +168,7 @@ flip.defvjp(m=lambda g, axis: np.flip(g, axis))
     ),
     implements=(np.moveaxis,),
 )
-def moveaxis(a: Array, source: Any, destination: Any) -> Array:
+def moveaxis(a: Array, source: int | tuple[int, ...], destination: int | tuple[int, ...]) -> Array:
     """Move axes to other places; the others keep their order."""
     return np.moveaxis(a, source, destination)
 
@@ -188,7 +192,7 @@ def swapaxes(a: Array, axis1: int, axis2: int) -> Array:
     return np.swapaxes(a, axis1, axis2)
 
 
-swapaxes.defvjp(a=lambda g, axis1, axis2: np.swapaxes(g, axis1, axis2), axis1=None, axis2=None)
+swapaxes.defvjp(a=lambda g, axis1, axis2: g.swapaxes(axis1, axis2), axis1=None, axis2=None)
 
 
 def _transposed_back(g: Any, axes: tuple[int, ...] | None) -> Any:
@@ -201,7 +205,7 @@ def _transposed_back(g: Any, axes: tuple[int, ...] | None) -> Any:
         {"axes": (2, 0, 1), "shapes": "(a,b,c)"},
         {"axes": (0, -1, 1), "shapes": "(a,b,c)"},
     ),
-    implements=numpys("transpose", "permute_dims"),
+    implements=(np.transpose,),
 )
 def transpose(a: Array, axes: Sequence[int] | None = None) -> Array:
     """Put axes in another order; without `axes`, in the reverse one."""
@@ -219,10 +223,10 @@ def _piece(g: Any, i: int | None, arrays_shape: Any, axis: int | None) -> Any:
         if axis is None:
             return np.reshape(g, arrays_shape)
         return np.stack(np.split(g, arrays_shape[0], axis))
-    sizes = [1 if not s else s[axis] if axis is not None else int(np.prod(s)) for s in arrays_shape]
-    end = list(accumulate(sizes))[i]
-    along = (slice(None),) * (0 if axis is None else axis % g.ndim)
-    return np.reshape(g[(*along, slice(end - sizes[i], end))], arrays_shape[i])
+    sizes = [math.prod(shape) if axis is None else shape[axis] for shape in arrays_shape]
+    start = sum(sizes[:i])
+    piece = g[_along(axis or 0, g.ndim, slice(start, start + sizes[i]))]
+    return piece.reshape(arrays_shape[i])
 
 
 @op(
@@ -232,7 +236,7 @@ def _piece(g: Any, i: int | None, arrays_shape: Any, axis: int | None) -> Any:
         {"shapes": "(a,n),(b,n)"},
         {"axis": -1, "shapes": "(n,a),(n,b),(n,1)"},
     ),
-    implements=numpys("concatenate", "concat"),
+    implements=(np.concatenate,),
 )
 def concatenate(arrays: Sequence[Array], axis: int | None = 0, dtype: Any = None) -> Array:
     """Join arrays along an axis that they have; with ``axis=None``, all their entries."""
@@ -245,7 +249,7 @@ concatenate.defvjp(arrays=_piece)
 def _layer(g: Any, i: int | None, axis: int) -> Any:
     if i is None:
         return np.moveaxis(g, axis, 0)
-    return g[(slice(None),) * (axis % g.ndim) + (i,)]
+    return g[_along(axis, g.ndim, i)]
 
 
 @op(
@@ -279,7 +283,7 @@ def _joined(g: Any, ary_shape: tuple[int, ...], indices_or_sections: Any, axis: 
     if joined.shape == ary_shape:
         return joined
     # indices that go backwards cut overlapping pieces
-    return scatter(joined, (slice(None),) * axis + (np.concatenate(places),), ary_shape)
+    return scatter(joined, _along(axis, joined.ndim, np.concatenate(places)), ary_shape)
 
 
 @op(
