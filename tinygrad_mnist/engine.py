@@ -330,7 +330,8 @@ def seed(out: Tensor, cotangent: Any, what: str) -> Any:
                 f"{what} of a Tensor of shape {out.shape} needs a cotangent of that shape: pass "
                 "one, or reduce to a single number with .sum() or .mean()"
             )
-        return np.ones_like(out._data)
+        data = out._data
+        return data.dtype.type(1) if isinstance(data, np.generic) else np.ones_like(data)
     tracked = isinstance(cotangent, Tensor) and cotangent.requires_grad and what != "backward"
     g = cotangent if tracked else as_array(raw(cotangent)).copy()
     if g.shape != out.shape:

@@ -27,7 +27,7 @@ class Box:
 class Leaf:
     """Where backward ends: a Tensor that asked for its gradient."""
 
-    __slots__ = ("dtype", "grad", "index", "shape", "token")
+    __slots__ = ("dtype", "grad", "index", "shape", "token", "used")
     plan = None
     parents: tuple[Any, ...] = ()
 
@@ -37,6 +37,7 @@ class Leaf:
         self.dtype = data.dtype
         self.grad: Array | None = None
         self.token: weakref.ref[Token] | None = None
+        self.used = False  # has an optimizer stepped with `grad` since it was cleared?
 
 
 class Node:
@@ -96,28 +97,30 @@ class Token:
     __slots__ = ("__weakref__", "array", "key")
 
     def __init__(self, array: np.ndarray[Any, Any]) -> None:
-        self.array = array
-        self.key: int | None = None  # of the array that is locked
+        key: int | None = id(array)
         with _guard:
-            while not array.flags.writeable:
-                if id(array) in _held:
-                    break
+            while not array.flags.writeable and key not in _held:
                 if not isinstance(array.base, np.ndarray):
-                    return  # read-only by its owner's wish
-                array = self.array = array.base  # a read-only view: lock what it looks at
-            key = self.key = id(array)
-            _held[key] = _held.get(key, 0) + 1
-            array.setflags(write=False)
+                    key = None  # read-only by its owner's wish
+                    break
+                array = array.base  # a read-only view: lock what it looks at
+                key = id(array)
+            if key is not None:
+                _held[key] = _held.get(key, 0) + 1
+                array.setflags(write=False)
+        self.array = array
+        self.key = key  # of the array that is locked
 
     def __del__(self, held: Any = _held, behind: Any = _behind, guard: Any = _guard) -> None:
         if self.key is None:
             return
         with guard:
-            left = held.pop(self.key) - 1
-            if left:
-                held[self.key] = left
+            tokens = held.pop(self.key)
+            if tokens > 1:
+                held[self.key] = tokens - 1
                 return
-            for array in (self.array, *behind.pop(self.key, ())):
+            waiting = (self.array, *behind.pop(self.key, ())) if behind else (self.array,)
+            for array in waiting:
                 try:
                     array.setflags(write=True)
                 except ValueError:  # a view, whose owner is locked still, or read-only by now

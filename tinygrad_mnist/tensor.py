@@ -108,6 +108,7 @@ class Tensor(Box):
             if value.shape != self.shape:
                 raise ValueError(f"grad has shape {value.shape}, its Tensor {self.shape}")
         self._node.grad = value
+        self._node.used = False
 
     @property
     def requires_grad(self) -> bool:

@@ -49,6 +49,11 @@ def _scoped(call: Callable[..., Any]) -> Callable[..., Any]:
     return scoped
 
 
+@_scoped
+def _scoped_forward(self: Module, *args: Any, **kwargs: Any) -> Any:
+    return self.forward(*args, **kwargs)
+
+
 def _missing_forward(self: Module, *_: Any, **__: Any) -> Any:
     name = type(self).__name__
     raise NotImplementedError(
@@ -86,10 +91,11 @@ class Module:
     # declared as any function, so that a subclass may name its own arguments
     forward: ClassVar[Callable[..., Any]] = _missing_forward
 
-    @_scoped
     def _call(self, *args: Any, **kwargs: Any) -> Any:
         """Return what `forward` makes of the arguments."""
-        return self.forward(*args, **kwargs)
+        if not modes:
+            return self.forward(*args, **kwargs)
+        return _scoped_forward(self, *args, **kwargs)
 
     __call__: ClassVar[Callable[..., Any]] = _call
 
