@@ -1,0 +1,172 @@
+"""Derivatives measured by differences, and the claims that are held against them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from tinygrad_mnist.autograd import vjp
+from tinygrad_mnist.checking.problem import Problem, joined
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tinygrad_mnist.checking.problem import Vector
+
+EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
+LEVELS = 4  # steps in one measurement, each half of the one before
+RELATIVE = 1e-6  # what rounding in a rule may cost, relative to the terms of a sum
+
+
+def slopes(
+    value: Callable[[Vector], Vector], x: Vector, directions: Vector, step: float
+) -> tuple[Vector, Vector]:
+    """Return the derivatives of a function along directions, and how far to trust them.
+
+    Central differences at `step` times each direction, a half, a quarter and an eighth of it,
+    extrapolated to 0 in the square of the step [1]_. The error is four times the distance to what
+    fewer steps give, and not less than what rounding may do to the differences.
+
+    Parameters
+    ----------
+    value : callable
+        From vectors of length n to vectors of length m.
+    x : (n,) array
+    directions : (k, n) array
+    step : float
+
+    Returns
+    -------
+    slopes, errors : (k, m) arrays
+
+    References
+    ----------
+    .. [1] C. J. F. Ridders, "Accurate computation of F'(x) and F'(x) F''(x)", 1982.
+    """
+    here = value(x)
+    table = np.empty((LEVELS, len(directions), here.size))
+    for k, direction in enumerate(directions):
+        unit = direction / (direction @ direction)
+        for level in range(LEVELS):
+            shift = step / 2**level * direction
+            ahead, behind = x + shift, x - shift
+            table[level, k] = (value(ahead) - value(behind)) / ((ahead - behind) @ unit)
+    moves = (table != 0).any(axis=0)
+    for n in range(1, LEVELS):
+        before = table
+        table = before[1:] + (before[1:] - before[:-1]) / (4.0**n - 1)
+    slope, error = table[0], 4 * np.abs(table[0] - before).max(axis=0)
+    size = np.abs(here) + np.abs(slope).sum(axis=0)
+    error += moves * (rounding(size, step / 2 ** (LEVELS - 1)) + TINY)
+    finite = np.isfinite(error)
+    return np.where(finite, slope, 0), np.where(finite, error, np.inf)
+
+
+def rounding(size: Vector, step: float) -> Vector:
+    """Return what rounding numbers of some size may do to their differences over a step."""
+    return 8 * EPS * size / step
+
+
+class Check(Protocol):
+    """A derivative that the rules claim, a number for each entry of x, and how to measure it.
+
+    Attributes
+    ----------
+    order : int
+    scale : (n,) array
+        A size for each number; a ten-thousandth of it is as good as 0.
+    """
+
+    order: int
+    scale: Vector
+
+    def claim(self, x: Vector, /) -> Vector:
+        """Return what the rules say."""
+
+    def measure(self, x: Vector, rows: Vector, step: float, /) -> tuple[Vector, Vector]:
+        """Return what differences say for some of the entries, and tolerances."""
+
+    def look_closer(self) -> None:
+        """From now on allow for what rounds off where terms of the size of the inputs cancel."""
+
+
+class First:
+    """The gradient of <cotangent, results>, against differences of each result by each entry."""
+
+    order = 1
+
+    def __init__(self, problem: Problem, cotangent: Vector) -> None:
+        self.problem, self.cotangent = problem, cotangent
+        self.weights = np.abs(cotangent)
+        self.scale = self.weights @ np.abs(problem.out) / problem.steps
+        self._terms: Vector | None = None  # that may cancel in each result
+        self._rule_terms = np.zeros(problem.x.size)  # that may cancel in each gradient
+
+    def claim(self, x: Vector) -> Vector:
+        """Return the gradient; at the point itself, from the inputs as they were given."""
+        if x is self.problem.x:
+            as_given = self.problem.pull_as_given(self.cotangent)
+            if all(array.dtype == np.float64 for array in self.problem.given):
+                return as_given
+        return self.problem.pull(x, self.cotangent)
+
+    def measure(self, x: Vector, rows: Vector, step: float) -> tuple[Vector, Vector]:
+        """Return weighted columns of the Jacobian, every number of which is measured."""
+        steps = self.problem.steps[rows]
+        directions = np.zeros((rows.size, x.size))
+        directions[np.arange(rows.size), rows] = steps
+        slope, error = slopes(self.problem.value, x, directions, step)
+        if self._terms is not None:
+            # what is too small to be seen in a result is taken to be what the rules say
+            claimed = steps[:, np.newaxis] * self._claimed_jacobian(x)[rows]
+            unseen = np.abs(claimed - slope) <= rounding(self._terms, step)
+            slope, error = np.where(unseen, claimed, slope), np.where(unseen, 0, error)
+        tolerance = (error + RELATIVE * np.abs(slope)) @ self.weights / steps
+        return slope @ self.cotangent / steps, tolerance + 8 * EPS * self._rule_terms[rows]
+
+    def _claimed_jacobian(self, x: Vector) -> Vector:
+        """Return the gradient of each result by itself, one a column."""
+        one_by_one = np.eye(self.cotangent.size)
+        return np.stack([self.problem.pull(x, single) for single in one_by_one], axis=1)
+
+    def look_closer(self) -> None:
+        """Let terms of the results be as large as the inputs, those of the gradient as 1."""
+        x, out = self.problem.x, self.problem.out
+        self._terms = np.maximum(np.abs(out), max(1.0, np.abs(x).max(initial=0.0)))
+        self._rule_terms = np.maximum(np.abs(self.problem.pull(x, self.cotangent)), 1.0)
+        self.scale = np.maximum(self.scale, self._rule_terms)
+
+
+class Second:
+    """The gradient of <v, gradient>, against differences of the gradient along v.
+
+    The gradient was compared before, so the Hessian of <cotangent, results> is symmetric, and one
+    direction measures a number for every entry.
+    """
+
+    order = 2
+
+    def __init__(self, first: First, v: Vector) -> None:
+        self.problem, self.cotangent, self.v = first.problem, first.cotangent, v
+        self.scale = np.maximum(first.scale, np.abs(self._gradient(self.problem.x)))
+        self._terms = np.zeros(v.size)  # that may cancel in each gradient
+
+    def _gradient(self, x: Vector) -> Vector:
+        return self.problem.pull(x, self.cotangent)
+
+    def claim(self, x: Vector) -> Vector:
+        """Return the gradient of <v, gradient>, by the rules' own rules."""
+        problem, cotangents = self.problem, self.problem.outputs(self.cotangent)
+        _, pull = vjp(lambda *arrays: problem.gradients(arrays, cotangents), *problem.split(x))
+        return joined(pull(tuple(problem.split(self.v))))
+
+    def measure(self, x: Vector, rows: Vector, step: float) -> tuple[Vector, Vector]:
+        """Return how each entry of the gradient changes along v."""
+        slope, error = slopes(self._gradient, x, self.v[np.newaxis], step)
+        error = error[0] + rounding(self._terms, step / 2 ** (LEVELS - 1))
+        return slope[0, rows], (error + RELATIVE * np.abs(slope[0]))[rows]
+
+    def look_closer(self) -> None:
+        """Let terms of the gradient be as large as 1."""
+        self.scale = self._terms = np.maximum(self.scale, 1.0)

@@ -1,0 +1,271 @@
+"""Inputs to check an op at, drawn from its plain data: `domain`, `shapes` and `cases`."""
+
+from __future__ import annotations
+
+import copy
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_mnist.autograd import flatten
+from tinygrad_mnist.checking.problem import LINE, Problem, is_float, quiet
+
+if TYPE_CHECKING:
+    import inspect
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hypothesis.strategies import SearchStrategy
+
+    from tinygrad_mnist.checking.problem import Interval
+    from tinygrad_mnist.operation import Op
+
+    Choose = Callable[[Sequence[Any]], Any]  # takes one of several: the only chance in a draw
+    Array = np.ndarray[Any, Any]
+
+SIZES = (2, 3, 1, 2, 3, 1, 4, 2, 3, 1, 2, 0)  # of an axis; an empty one leaves nothing to check
+SCALES = (1.0, 3.0, 0.3, 10.0, 100.0, 1e-3, 1e4)
+SPECIAL = (0.0, 1.0, -1.0, 2.0, -3.0, 0.5, 1e-6, -1e6)
+LAYOUTS = ("contiguous", "reversed", "strided", "transposed")
+REACH = 1e30  # the derivatives of larger results may not be finite
+
+
+@dataclass(frozen=True)
+class Call:
+    """An op and arguments for it, by parameter name.
+
+    Attributes
+    ----------
+    op : Op
+    arguments : dict
+        Static ones, and arrays that were drawn.
+    domain : dict
+        Where each parameter was drawn from, if not from the whole line.
+    """
+
+    op: Op
+    arguments: dict[str, Any]
+    domain: dict[str, Interval]
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """The arguments that are passed by position."""
+        return self._bound().args
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """The arguments that are passed by name."""
+        return self._bound().kwargs
+
+    def _bound(self) -> inspect.BoundArguments:
+        bound = self.op.signature.bind_partial()
+        bound.arguments.update({n: self.arguments[n] for n in self.op.names if n in self.arguments})
+        return bound
+
+    def problem(self) -> Problem:
+        """Return the call as a point to check the op at."""
+        return Problem(self.op, self.args, self.kwargs, self.domain)
+
+
+def calls(op: Op, case: int | None = None) -> SearchStrategy[Call]:
+    """Return a Hypothesis strategy of calls of an op; see `draw_call`."""
+    from hypothesis import strategies as st
+
+    @st.composite
+    def drawn(draw: Callable[[Any], Any]) -> Call:
+        return draw_call(op, lambda some: draw(st.sampled_from(some)), case)
+
+    return drawn()
+
+
+def draw_call(op: Op, choose: Choose, case: int | None = None) -> Call:
+    """Draw a call of an op at which it is finite.
+
+    Arrays are drawn for all parameters that have a gradient rule, no default and no value in the
+    case; then for those with a default, as far as `shapes` goes on. It has a group for each, in
+    order: a letter is a size, the same wherever it stands; a number is that size; ``…`` stands for
+    any axes, which broadcast between groups. So ``"(…,m,k),(…,k,n)"`` are matrix products. Without
+    `shapes` all arrays broadcast together. A list parameter takes all groups that are left over.
+    Axes of length 0, then of length 1 too, are left out where the op refuses them.
+
+    Parameters
+    ----------
+    op : Op
+    choose : callable
+        Takes a sequence and returns one of its members.
+    case : int, optional
+        Which of the op's `cases`; any by default.
+
+    Raises
+    ------
+    ValueError
+        If the op lacks data: a value for a parameter, shapes that it takes, or a domain.
+    """
+    number = choose(range(len(op.cases))) if case is None else case
+    static = copy.deepcopy(op.cases[number])
+    shapes = static.pop("shapes", op.shapes)
+    domain = {**op.domain, **static.pop("domain", {})}
+    for name in op.required:
+        if name not in op.rules and name not in static:
+            raise ValueError(
+                f"nothing can be drawn for op {op.name!r}: its parameter {name!r} has no gradient "
+                f"rule, so a value must stand in cases, as in cases=({{{name!r}: ...}},)"
+            )
+    least = 0
+    while True:
+        drawn: dict[str, Any] = {}
+        for name, several in _draw_shapes(op, shapes, static, choose, least).items():
+            interval = domain.get(name, LINE)
+            arrays = [_draw_array(shape, interval, choose) for shape in several]
+            drawn[name] = arrays if _is_list(op, name) else arrays[0]
+        try:
+            return _settled(Call(op, static | drawn, domain), drawn)
+        except (ValueError, IndexError, ArithmeticError) as error:
+            axes = [array.shape for array in flatten(drawn)[0]]
+            least += 1
+            if least <= 2 and any(n < least for shape in axes for n in shape):
+                continue
+            raise ValueError(
+                f"op {op.name!r} does not take arrays of shapes {', '.join(map(str, axes))}, drawn "
+                f"for its case {op.cases[number]}: {error}; its shapes={shapes!r} and "
+                f"domain={domain} must say what it takes"
+            ) from error
+
+
+def _is_list(op: Op, name: str) -> bool:
+    """Return whether a parameter is said to be a list of arrays."""
+    parameter = op.signature.parameters[name]
+    return parameter.kind is parameter.VAR_POSITIONAL or any(
+        word in str(parameter.annotation) for word in ("Sequence", "list", "tuple")
+    )
+
+
+def _draw_shapes(
+    op: Op, text: str | None, static: Mapping[str, Any], choose: Choose, least: int
+) -> dict[str, list[tuple[int, ...]]]:
+    """Return the shapes to draw for each parameter: several for a list."""
+    free = [name for name in op.names if name in op.rules and name not in static]
+    names = [name for name in free if name in op.required]
+    lists = [name for name in names if _is_list(op, name)]
+    groups = _read_groups(op, text) if text else [["…"]] * (len(names) + 2 * len(lists))
+    if not lists:
+        names = [*names, *(name for name in free if name not in names)][
+            : max(len(groups), len(names))
+        ]
+    counts = dict.fromkeys(names, 1)
+    if lists:
+        counts[lists[0]] += len(groups) - len(names)
+    if len(groups) != sum(counts.values()) or min(counts.values(), default=1) < 1:
+        raise ValueError(
+            f"shapes={text!r} of op {op.name!r} has {len(groups)} groups for the parameters "
+            f"{', '.join(names)}: give one for each"
+        )
+    letters = {
+        entry: max(choose(SIZES), least)
+        for entry in dict.fromkeys(entry for group in groups for entry in group)
+        if entry.isalpha()
+    }
+    ranks = (1, 2, 0, 3) if all(group == ["…"] for group in groups) else (0, 1, 2)
+    rank = choose(ranks) if any("…" in group for group in groups) else 0
+    batch = [max(choose(SIZES), least) for _ in range(rank)]
+    shapes: dict[str, list[tuple[int, ...]]] = {}
+    remaining = iter(groups)
+    for name, count in counts.items():
+        shapes[name] = []
+        for group in (next(remaining) for _ in range(count)):
+            shape: list[int] = []
+            for entry in group:
+                if entry == "…":
+                    shape += _broadcastable(batch, choose) if len(groups) > 1 else batch
+                else:
+                    shape.append(letters[entry] if entry.isalpha() else int(entry))
+            shapes[name].append(tuple(shape))
+    return shapes
+
+
+def _read_groups(op: Op, text: str) -> list[list[str]]:
+    """Return the entries of each shape in a text such as ``"(…,m,k),(…,k,n)"``."""
+    entry = r"\s*(?:…|\.\.\.|[A-Za-z]|\d+)\s*"
+    group = rf"\s*\((?:{entry}(?:,{entry})*)?,?\s*\)\s*"
+    if not re.fullmatch(rf"{group}(?:,{group})*", text):
+        raise ValueError(
+            f"shapes={text!r} of op {op.name!r} can't be read: write a group of letters, numbers "
+            "and … for each array, as in '(…,m,k),(…,k,n)'"
+        )
+    return [
+        [e.strip().replace("...", "…") for e in found.split(",") if e.strip()]
+        for found in re.findall(r"\(([^()]*)\)", text)
+    ]
+
+
+def _broadcastable(shape: Sequence[int], choose: Choose) -> list[int]:
+    """Return a shape that broadcasts to the given one: fewer axes, and some of length 1."""
+    kept = shape[choose((0, 0, *range(len(shape) + 1))) :]
+    return [1 if choose((False, False, True)) else n for n in kept]
+
+
+def _draw_array(shape: tuple[int, ...], interval: Interval, choose: Choose) -> Array:
+    """Return an array with entries in an open interval, of any dtype, scale, sign and layout."""
+    random = np.random.default_rng(choose(range(1 << 16)))
+    dtype = choose((np.float64, np.float64, np.float32))
+    low, high = interval
+    size = choose(SCALES) * np.exp(random.normal(size=shape))  # most within a factor of 10
+    if np.isfinite(low) and np.isfinite(high):
+        array = low + (high - low) / (1 + size ** random.choice((-1, 1), shape))
+    elif np.isfinite(low):
+        array = low + size
+    elif np.isfinite(high):
+        array = high - size
+    else:
+        array = size * random.choice((-1, 1), shape)
+    array = np.asarray(array)
+    special = [value for value in SPECIAL if low < value < high]
+    for _ in range(choose((0, 1, 2)) if array.size and special else 0):
+        place = choose(range(array.size))
+        array.flat[place] = choose((array.flat[0], *special))
+    first, last = np.nextafter(dtype(interval), dtype(interval[::-1]))
+    return _laid_out(np.asarray(np.clip(array.astype(dtype), first, last)), choose(LAYOUTS))
+
+
+def _laid_out(array: Array, layout: str) -> Array:
+    """Return an equal array that lies differently in memory."""
+    if layout == "reversed":
+        return np.flip(np.flip(array).copy())
+    if layout == "strided" and array.ndim:
+        apart = np.full((*array.shape[:-1], 2 * array.shape[-1]), np.nan, array.dtype)
+        apart[..., ::2] = array
+        return apart[..., ::2]
+    if layout == "transposed":
+        return array.T.copy().T
+    return array
+
+
+def _settled(call: Call, drawn: Mapping[str, Any]) -> Call:
+    """Return the call with its arrays moved towards the middle until its results are finite.
+
+    Raises
+    ------
+    ValueError
+        If they are not finite there either.
+    """
+    for _ in range(12):
+        with quiet():
+            results, _ = flatten(call.op(*call.args, **call.kwargs))
+        if all((np.abs(result) < REACH).all() for result in results if is_float(result)):
+            return call
+        nearer = {}
+        for name in drawn:
+            middle = _middle(call.domain.get(name, LINE))
+            arrays, rebuild = flatten(call.arguments[name])
+            nearer[name] = rebuild([middle + (a - middle) / a.dtype.type(4) for a in arrays])
+        call = replace(call, arguments=call.arguments | nearer)
+    raise ValueError("its results are not finite, nor are they nearer to the middle of its domain")
+
+
+def _middle(interval: Interval) -> float:
+    """Return a point well inside an interval."""
+    low, high = interval
+    if np.isfinite(low) and np.isfinite(high):
+        return (low + high) / 2
+    return low + 1 if np.isfinite(low) else high - 1 if np.isfinite(high) else 0.0
