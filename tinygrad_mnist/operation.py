@@ -141,8 +141,9 @@ class Op:
         self.rules: dict[str, Rule] = {}
         self.nograd: set[str] = set()  # parameters whose rule is None
         self.plans: dict[tuple[tuple[int, int | None], ...], Plan] = {}
-        self.quick: dict[tuple[int, ...], Plan] = {}  # of the fast paths, by tracked parameters
-        self.fast: list[Plan | None] = [None] * 4  # the same, as bits
+        # those of the fast paths, by the parameters that are tracked, as bits
+        self.quick: dict[int, Plan] = {}
+        self.fast: list[Plan | None] = [None] * 4
         self._read_signature()
         self.domain = dict(domain or {})
         for name in self.domain:
@@ -367,7 +368,7 @@ class Op:
         if nodes and mode.recording:
             plan = self._plan(self._tracked(raw, nodes))
             if plan is not None and not lists and len(plan.operands) == len(nodes):
-                self.quick[(*nodes,)] = plan
+                self.quick[sum(1 << k for k in nodes)] = plan
         if plan is None:
             return self._boxed(self._visible(out), raw)
         return self._record(plan, raw, nodes, out, site)

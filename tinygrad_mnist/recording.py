@@ -151,6 +151,7 @@ def record_any(op: Any) -> Callable[..., Any]:
     forward, general, finish, quick = op.forward, op._general, op._finish, op.quick
     defaults, hidden = op.defaults, op.hidden
     least, most = len(op.required), len(op.names)
+    bits = tuple(1 << k for k in range(most))
 
     def call(*args: Any) -> Any:
         given = len(args)
@@ -159,17 +160,17 @@ def record_any(op: Any) -> Callable[..., Any]:
         if given < most:
             args += defaults[given:]
         raw: list[Any] = []
-        parents: tuple[Any, ...] = ()
-        tracked: tuple[int, ...] = ()
+        parents: list[Any] = []
+        tracked = 0  # a bit for each parameter
         boxed = False
-        for value in args:
+        for value, bit in zip(args, bits):  # noqa: B905 - of one length, and strict takes time
             if value.__class__ is _result:
                 boxed = True
+                raw.append(value._data)
                 node = value._node
                 if node is not None:
-                    tracked += (len(raw),)
-                    parents += (node,)
-                raw.append(value._data)
+                    tracked |= bit
+                    parents.append(node)
             elif value.__class__ in PLAIN:
                 raw.append(value)
             else:
@@ -191,18 +192,23 @@ def record_any(op: Any) -> Callable[..., Any]:
             for value in out[1:]:
                 simple = simple and value.__class__ is np.ndarray and value.base is None
         if not simple:
-            return finish(raw, dict(zip(tracked, parents, strict=True)), out, boxed)
+            places = [k for k, bit in enumerate(bits) if tracked & bit]
+            return finish(raw, dict(zip(places, parents, strict=True)), out, boxed)
         saved = plan.save((*raw, out, None))
         for k, place in plan.locks:
             if place is None:
                 if raw[k].__class__ is np.ndarray:
                     saved += (Token(raw[k]),)
-            elif parents[place].plan is None:
-                saved += (hold(parents[place], raw[k]),)
+            elif (leaf := parents[place]).plan is None:
+                token = leaf.token
+                token = token and token()  # `hold`, without the call
+                if token is None or token.array is not raw[k]:
+                    token = hold(leaf, raw[k])
+                saved += (token,)
         node = Node()
         node.index = next_index()
         node.plan = plan
-        node.parents = parents
+        node.parents = tuple(parents)
         node.saved = saved
         result = new(_result)
         result._data = first
