@@ -1,0 +1,96 @@
+"""Elementwise operations in a row, drawn as one formula."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_mnist.drawing.vertices import Graph, Vertex, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+TERMS = 6  # operations in one formula at most
+INFIX = {  # operation -> symbol, how tightly it binds
+    "add": ("+", 1),
+    "subtract": ("-", 1),
+    "multiply": ("*", 2),
+    "divide": ("/", 2),
+    "remainder": ("%", 2),
+    "matmul": ("@", 2),
+    "negative": ("-", 3),
+    "power": ("**", 4),
+}
+WHOLE = 5  # binds tighter than any operator
+
+
+def join_formulas(graph: Graph) -> None:
+    """Let an elementwise operation show those before it that nothing else reads."""
+    readers = Counter(shown(s) for v in graph.vertices for s in v.sources)
+    terms: dict[Vertex, int] = {}
+    for v in graph.vertices:
+        if v.formula is None:
+            continue
+        name, arguments = v.formula
+        terms[v] = 1
+        joined: list[Any] = []
+        for argument in arguments:
+            s = shown(argument) if isinstance(argument, Vertex) else v
+            if (
+                s in terms
+                and s is not v
+                and readers[s] == 1
+                and _joins(s, v)
+                and (terms[s] + terms[v] <= TERMS)
+            ):
+                s.into = v
+                terms[v] += terms[s]
+                v.operations += s.operations
+                joined.append(s.formula)
+            else:
+                joined.append(argument)
+        v.formula = (name, tuple(joined))
+
+
+def _joins(s: Vertex, v: Vertex) -> bool:
+    """Return whether a formula may hold both: shapes inside it are not drawn."""
+    both = s.elementwise and v.elementwise and s.scope is v.scope
+    return both and (s.shape, s.dtype) == (v.shape, v.dtype)
+
+
+def read_by(formula: Any) -> Iterator[Vertex]:
+    """Yield the vertices that a formula reads, from left to right."""
+    if isinstance(formula, Vertex):
+        yield formula
+    elif isinstance(formula, tuple):
+        for argument in formula[1]:
+            yield from read_by(argument)
+
+
+def written(formula: Any, names: Mapping[Vertex, str]) -> str:
+    """Return a formula as Python would write it."""
+    return _written(formula, names)[0]
+
+
+def _written(formula: Any, names: Mapping[Vertex, str]) -> tuple[str, int]:
+    """Return a formula's text, and how tightly its outermost operator binds."""
+    if isinstance(formula, Vertex):
+        return names[formula], WHOLE
+    if isinstance(formula, str):
+        return formula, INFIX["negative"][1] if formula.startswith("-") else WHOLE
+    name, arguments = formula
+    parts = [_written(argument, names) for argument in arguments]
+    symbol, level = INFIX.get(name, ("", WHOLE))
+    if name == "negative":
+        return f"-{_bracketed(parts[0], level)}", level
+    if len(parts) != 2 or not symbol:
+        return f"{name}({', '.join(text for text, _ in parts)})", WHOLE
+    # a + (b + c) and a * (b * c) need no brackets, a ** b binds its right side first
+    left = _bracketed(parts[0], level + (symbol == "**"))
+    right = _bracketed(parts[1], level + (symbol not in {"+", "*", "**"}))
+    return f"{left} {symbol} {right}", level
+
+
+def _bracketed(part: tuple[str, int], level: int) -> str:
+    text, tight = part
+    return text if tight >= level else f"({text})"
