@@ -3,26 +3,50 @@
 Not related to the project called tinygrad.
 """
 
-from tinygrad_mnist import ops
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_mnist import nn, ops, optim
 from tinygrad_mnist.autograd import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from tinygrad_mnist.editing import checkpoint, map_gradient
 from tinygrad_mnist.operation import op
 from tinygrad_mnist.switches import detect_anomaly, no_grad
 from tinygrad_mnist.tensor import Tensor
 
+if TYPE_CHECKING:
+    from tinygrad_mnist.checking import gradcheck
+    from tinygrad_mnist.drawing import draw
+
 __all__ = [
     "Tensor",
     "checkpoint",
     "detect_anomaly",
+    "draw",
     "grad",
+    "gradcheck",
     "hessian",
     "hvp",
     "jacobian",
     "jvp",
     "map_gradient",
+    "nn",
     "no_grad",
     "op",
     "ops",
+    "optim",
     "value_and_grad",
     "vjp",
 ]
+
+_LATER = {"draw": "drawing", "gradcheck": "checking"}  # imported when first asked for
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

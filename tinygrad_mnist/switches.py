@@ -7,7 +7,6 @@ import os
 import sys
 import threading
 from contextlib import ContextDecorator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -142,7 +141,7 @@ def _kind(value: Any) -> str:
     return "NaN" if np.isnan(raw(value)).any() else "infinity"
 
 
-_INSIDE = tuple(f"{Path(file).parent}{os.sep}" for file in (__file__, np.__file__))
+_INSIDE = tuple(f"{os.path.dirname(file)}{os.sep}" for file in (__file__, np.__file__))  # noqa: PTH120
 
 
 def _user_frame() -> tuple[Any, int]:
