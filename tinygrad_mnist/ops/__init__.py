@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from tinygrad_mnist.operation import Op, unboxed
+from tinygrad_mnist.operation import Op, overrides, unboxed
 from tinygrad_mnist.operation import plain as without_derivative
 from tinygrad_mnist.ops import elementwise, indexing, neural, products, reductions, shape
 from tinygrad_mnist.ops.elementwise import (
@@ -89,9 +90,6 @@ from tinygrad_mnist.ops.shape import (
 from tinygrad_mnist.recording import is_operand
 from tinygrad_mnist.tensor import Tensor
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 __all__ = [
     "abs",
     "absolute",
@@ -171,39 +169,43 @@ without_derivative.update(FUNCTIONS)
 
 # Tensor's operators and methods are installed here, so that `t * u` reaches its op directly -------
 
+Method = Callable[..., Any]
 
-def _operator(op: Op) -> Callable[..., Any]:
+
+def _guarded(function: Method) -> Method:
     """Return an operator's method, which leaves to the other operand what NumPy can't take."""
-    call = op.call
-    if op.operator:
-        return call  # a fast path, which looks at its operands itself
-    return lambda self, other: call(self, other) if is_operand(other) else NotImplemented
+    return lambda self, other: function(self, other) if is_operand(other) else NotImplemented
 
 
-def _reflected(operator: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda self, other: operator(other, self)
+def _swapped(function: Method) -> Method:
+    return lambda self, other: function(other, self)
 
 
-def _plain_operator(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return an operator's method whose result is a plain array."""
-
-    def operator(self: Tensor, other: Any) -> Any:
-        return function(self._data, unboxed(other)) if is_operand(other) else NotImplemented
-
-    return operator
+def _both_ways(name: str, function: Method) -> dict[str, Method]:
+    """Return the methods of a binary operator, for a Tensor on its left and on its right."""
+    return {f"__{name}__": _guarded(function), f"__r{name}__": _guarded(_swapped(function))}
 
 
-def _method(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a method that calls `function`, for an Op is not bound to a Tensor by itself."""
+def _on_arrays(function: Method) -> Method:
+    """Return a function whose result is a plain array."""
+    return lambda x, y: function(unboxed(x), unboxed(y))
+
+
+def _divmod(x: Any, y: Any) -> tuple[Any, Any]:
+    return np.floor_divide(x, y), remainder(x, y)
+
+
+def _method(op: Op) -> Method:
+    """Return a function that calls an op, for an Op is not bound to a Tensor by itself."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return function(self, *args, **kwargs)
+        return op(self, *args, **kwargs)
 
-    method.__name__, method.__doc__ = function.__name__, function.__doc__
+    method.__name__, method.__doc__ = op.name, op.__doc__
     return method
 
 
-def _plain_method(name: str) -> Callable[..., Any]:
+def _plain_method(name: str) -> Method:
     """Return the array's own method, whose result has no gradient."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -223,55 +225,44 @@ def _transpose(self: Tensor, *axes: Any) -> Any:
     return transpose(self, axes[0] if len(axes) == 1 else axes or None)
 
 
-_OPERATORS = {
+_UFUNCS = {  # their ops look at the operands themselves
     "add": add,
-    "matmul": matmul,
     "mod": remainder,
     "mul": multiply,
     "pow": power,
     "sub": subtract,
     "truediv": divide,
 }
-_UNARY = {"abs": absolute, "neg": negative, "pos": positive}
-_PLAIN_OPERATORS: dict[str, Callable[..., Any]] = {
+_COMPARISONS = {
     "eq": np.equal,
-    "floordiv": np.floor_divide,
     "ge": np.greater_equal,
     "gt": np.greater,
     "le": np.less_equal,
     "lt": np.less,
     "ne": np.not_equal,
-    "rfloordiv": lambda x, y: np.floor_divide(y, x),
 }
-_METHODS: dict[str, Any] = {
+_METHODS = "astype clip copy dot max mean min prod ravel squeeze std sum swapaxes var"
+_PLAIN_METHODS = "all any argmax argmin argpartition argsort nonzero round searchsorted"
+
+_installed: dict[str, Any] = {
     "T": property(transpose),
-    "__divmod__": lambda self, other: (self // other, self % other),
+    "__abs__": absolute.call,
     "__getitem__": getitem.call,
-    "__rdivmod__": lambda self, other: (other // self, other % self),
+    "__neg__": negative.call,
+    "__pos__": positive.call,
     "flatten": _method(ravel),
     "mT": property(lambda self: swapaxes(self, -1, -2)),
     "reshape": _reshape,
     "transpose": _transpose,
+    **_both_ways("divmod", _divmod),
+    **_both_ways("floordiv", _on_arrays(np.floor_divide)),
+    **_both_ways("matmul", matmul.call),
+    **{f"__{name}__": op.call for name, op in _UFUNCS.items()},
+    **{f"__r{name}__": _swapped(op.call) for name, op in _UFUNCS.items()},
+    **{f"__{name}__": _guarded(_on_arrays(f)) for name, f in _COMPARISONS.items()},
+    **{name: _method(registry[name]) for name in _METHODS.split()},
+    **{name: _plain_method(name) for name in _PLAIN_METHODS.split()},
 }
-_NAMESAKES = "astype clip copy dot max mean min prod ravel squeeze std sum swapaxes var"
-_PLAIN_METHODS = (
-    "all",
-    "any",
-    "argmax",
-    "argmin",
-    "argpartition",
-    "argsort",
-    "nonzero",
-    "round",
-    "searchsorted",
-)
-
-_METHODS |= {name: _method(registry[name]) for name in _NAMESAKES.split()}
-_METHODS |= {f"__{name}__": _operator(op) for name, op in _OPERATORS.items()}
-_METHODS |= {f"__r{name}__": _reflected(_operator(op)) for name, op in _OPERATORS.items()}
-_METHODS |= {f"__{name}__": op.call for name, op in _UNARY.items()}
-_METHODS |= {f"__{name}__": _plain_operator(f) for name, f in _PLAIN_OPERATORS.items()}
-_METHODS |= {name: _plain_method(name) for name in _PLAIN_METHODS}
-
-for _name, _method_ in _METHODS.items():
-    setattr(Tensor, _name, _method_)
+for _name, _function in _installed.items():
+    setattr(Tensor, _name, _function)
+overrides[np.divmod] = _divmod  # type: ignore[assignment]  # not an op: one result is plain

@@ -46,7 +46,7 @@ def _power_x(g: Any, x: Any, y: Any) -> Any:
         if isinstance(y, (int, float)):
             return g * (y * x ** (y - 1)) if y else np.zeros_like(g)
         constant = np.equal(x, 0) & np.equal(y, 0)
-        return g * (y * x ** np.where(constant, 1, y - 1))
+        return g * (y * x ** np.where(constant, 1, np.subtract(y, 1)))
 
 
 def _power_y(g: Any, x: Any, out: Any) -> Any:
