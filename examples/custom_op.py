@@ -6,7 +6,7 @@ from tinygrad_mnist import Tensor, grad, gradcheck, op
 
 
 @op(pointwise=True)
-def huber(x, delta=1.0):
+def huber(x: np.ndarray, delta: float = 1.0) -> np.ndarray:
     """Return x²/2 near 0 and a straight line beyond delta: a square that outliers can't rule."""
     return np.where(np.abs(x) <= delta, x * x / 2, delta * (np.abs(x) - delta / 2))
 

@@ -8,13 +8,13 @@ INPUTS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 WANTED = np.array([[0.0], [1.0], [1.0], [0.0]])
 
 
-def network(params, x):
+def network(params: dict, x: np.ndarray) -> np.ndarray:
     """Return a number between 0 and 1 for each row of `x`: plain NumPy, no framework in sight."""
     hidden = np.tanh(x @ params["w1"] + params["b1"])
     return 1 / (1 + np.exp(-(hidden @ params["w2"] + params["b2"])))
 
 
-def loss(params):
+def loss(params: dict) -> np.ndarray:
     """Return how far the network is from XOR: the cross-entropy of its four answers."""
     p = network(params, INPUTS)
     return -np.mean(WANTED * np.log(p) + (1 - WANTED) * np.log(1 - p))
