@@ -177,7 +177,7 @@ def record_any(op: Any) -> Callable[..., Any]:
                 return general(*args)
         out = forward(*raw)
         plan = quick.get(tracked)
-        first = out[0] if hidden and len(out) == hidden + 1 else out
+        first: Any = out[0] if hidden and len(out) == hidden + 1 else out
         simple = (
             plan is not None  # not the first call of its kind, and something is tracked
             and not plan.shaped
