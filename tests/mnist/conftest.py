@@ -1,6 +1,7 @@
 """A data set small enough to train on in a moment, and a run that was trained on it."""
 
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,12 @@ TRAIN, TEST = 300, 120
 
 def idx(array):
     return struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+@pytest.fixture(scope="session")
+def root():
+    """Where another process finds the package and the tests."""
+    return Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")

@@ -122,6 +122,13 @@ def test_force_replaces_the_run_and_nothing_else(copy):
     assert Run(copy).config.seed == 9
 
 
+def test_force_deletes_nothing_in_a_folder_without_a_run(folder):
+    folder.mkdir()
+    (folder / "metrics.csv").write_text("mine")
+    Run.create(Config(), ENVIRONMENT, folder, force=True)
+    assert (folder / "metrics.csv").read_text() == "mine"
+
+
 @pytest.mark.parametrize("force", [True, False])
 def test_a_file_is_no_folder(tmp_path, force):
     (tmp_path / "file").write_text("mine")

@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from tests.mnist.conftest import TEST, TRAIN
-from tinygrad_mnist.drawing import NoRenderer
+from tinygrad_mnist import drawing
 from tinygrad_mnist.mnist import (
     Config,
     Examples,
@@ -227,14 +227,14 @@ def test_without_a_renderer_the_source_of_the_graph_is_left(config, tmp_path, mo
         source = "digraph {}"
 
         def pipe(self, _):
-            raise NoRenderer("install Graphviz")
+            raise drawing.NoRenderer("install Graphviz")
 
     class Heard(Progress):
         def say(self, text):
             said.append(text)
 
     said = []
-    monkeypatch.setattr(training, "draw", lambda *_: Unrendered())
+    monkeypatch.setattr(drawing, "draw", lambda *_: Unrendered())
     run = train(replace(config, epochs=1), out=tmp_path / "run", progress=Heard())
     names = {file.name for file in run.folder.iterdir()}
     assert names == FILES - {"graph.svg"} | {"graph.gv"}

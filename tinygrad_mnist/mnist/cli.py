@@ -311,7 +311,7 @@ def _print_end(run: Run, paper: bool) -> None:
         f"{results['seconds']:.0f} s of training"
     )
     typer.echo(f"Look at the pictures in {run.folder}. Next:")
-    typer.echo(f"  {_NAME} evaluate {shlex.quote(str(run.folder))}")
+    typer.echo(f"  {_NAME} evaluate {shlex.quote(run.folder.as_posix())}")
     if not paper:
         typer.echo(f"  {_NAME} train --paper")
 

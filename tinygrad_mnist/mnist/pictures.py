@@ -82,7 +82,7 @@ def confusion(counts: NDArray[np.intp]) -> bytes:
         axes.set(
             xlabel="taken for",
             ylabel="shown",
-            title=f"{right:,} of {total:,} right; {total - right:,} mistakes shaded",
+            title=f"{right:,} of {total:,} right, {total - right:,} wrong",
         )
         return _svg(figure)
 

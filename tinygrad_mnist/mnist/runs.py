@@ -121,8 +121,9 @@ class Run:
         try:
             _check_room(folder)
             content = {"config": config.to_dict(), "environment": dict(environment)}
+            replaced = (folder / CONFIG).exists()
             write_whole(folder / CONFIG, _json(content))
-            for name in _MADE_LATER:  # of the run that is replaced
+            for name in _MADE_LATER if replaced else ():
                 (folder / name).unlink(missing_ok=True)
         except OSError as error:
             if made:

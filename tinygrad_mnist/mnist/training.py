@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_mnist import ops, optim
-from tinygrad_mnist.drawing import NoRenderer, draw
 from tinygrad_mnist.mnist import environment
 from tinygrad_mnist.mnist.config import OPTIMIZERS, Config
 from tinygrad_mnist.mnist.errors import InputError
@@ -168,13 +167,6 @@ def train(
     ------
     InputError
         If the data or the folder can't be used, or the learning rate was too large.
-
-    Examples
-    --------
-    >>> from tinygrad_mnist.mnist import Config, train
-    >>> run = train(Config(hidden=(128, 64), epochs=3), out="my-run")  # doctest: +SKIP
-    >>> run.results()["accuracy"]  # doctest: +SKIP
-    0.9769
     """
     import tinygrad_mnist.mnist.pictures  # noqa: F401 - else its absence shows at the end
 
@@ -284,6 +276,8 @@ def _faster_threads(config: Config, examples: Examples, progress: Progress) -> i
 
 def _draw_graph(run: Run, training: Training, progress: Progress) -> None:
     """Draw the first step's graph; a machine that can't render it gets its source."""
+    from tinygrad_mnist.drawing import NoRenderer, draw
+
     examples = training.examples.take(slice(training.config.batch_size))
 
     def compute_loss(images: Any, labels: Any) -> Any:
