@@ -85,9 +85,11 @@ def _written(formula: Any, names: Mapping[Vertex, str]) -> tuple[str, int]:
         return f"-{_bracketed(parts[0], level)}", level
     if len(parts) != 2 or not symbol:
         return f"{name}({', '.join(text for text, _ in parts)})", WHOLE
-    # a + (b + c) and a * (b * c) need no brackets, a ** b binds its right side first
-    left = _bracketed(parts[0], level + (symbol == "**"))
-    right = _bracketed(parts[1], level + (symbol not in {"+", "*", "**"}))
+    second = arguments[1]
+    same = isinstance(second, tuple) and second[0] == name and name in {"add", "multiply"}
+    # a + (b + c) needs no brackets, nor does a ** b ** c, which binds its right side first
+    left = _bracketed(parts[0], level + (name == "power"))
+    right = _bracketed(parts[1], level + (not same and name != "power"))
     return f"{left} {symbol} {right}", level
 
 

@@ -108,7 +108,7 @@ class _Reader:
         data = value._data if isinstance(value, Tensor) else value
         if isinstance(data, float):
             data = np.asarray(data)
-        if getattr(data, "dtype", np.dtype(object)).kind not in "biufc":
+        if not _is_array(data) or data.dtype.kind not in "biufc":
             return value
         if isinstance(value, Tensor):
             name = value.name or name
@@ -291,7 +291,7 @@ class _Reader:
 
     def _untracked(self, value: Any) -> Any:
         """Return the vertex of an array, or the text of anything else, single numbers too."""
-        if id(value) in self.arrays or (hasattr(value, "dtype") and np.ndim(value) > 0):
+        if id(value) in self.arrays or (_is_array(value) and np.ndim(value) > 0):
             return self._constant(value)
         return ELSEWHERE if value is _UNKNOWN else _text(value)
 
@@ -326,9 +326,13 @@ def _same(value: Any, default: Any) -> bool:
 _PLAIN = (bool, int, float, str, tuple, type(None))
 
 
+def _is_array(value: Any) -> bool:
+    return isinstance(getattr(value, "dtype", None), np.dtype)
+
+
 def _text(value: Any) -> str:
     """Return a short text for a number, an axis, an index."""
-    if isinstance(value, (float, np.number)) or (hasattr(value, "dtype") and not np.ndim(value)):
+    if isinstance(value, float) or (_is_array(value) and np.ndim(value) == 0):
         return f"{value:.6g}" if np.asarray(value).dtype.kind == "f" else str(value)
     if isinstance(value, slice):
         parts = (
@@ -343,6 +347,6 @@ def _text(value: Any) -> str:
         return "..."
     if isinstance(value, _PLAIN):
         return short(str(value), 32)
-    if hasattr(value, "shape"):
+    if _is_array(value):
         return "array"
     return short(getattr(value, "__name__", type(value).__name__), 32)

@@ -51,8 +51,8 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
     ) -> str:
         """Write source and picture; see `graphviz.Digraph.render`. Raises `NoRenderer`."""
         try:
-            options |= {"outfile": outfile, "format": format, "cleanup": cleanup}
-            return str(super().render(filename, directory, **options))
+            where = {"directory": directory, "outfile": outfile, "format": format}
+            return str(super().render(filename, cleanup=cleanup, **where, **options))
         except graphviz.ExecutableNotFound:
             source = Path(self.filepath)  # written by now
         kind = format or (Path(outfile).suffix[1:] if outfile else self.format)

@@ -287,8 +287,9 @@ def _small(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return a text without meaning to DOT or HTML; what can't be printed is spelled out."""
-    return html.escape("".join(c if c.isprintable() else repr(c)[1:-1] for c in text)) or "&#160;"
+    """Return a text without meaning to DOT or HTML: as `repr` spells it, where it must."""
+    spelled = (repr(c)[1:-1] if c == "\\" or not c.isprintable() else c for c in text)
+    return html.escape("".join(spelled)) or "&#160;"
 
 
 def _tip(site: str) -> dict[str, str]:
@@ -297,5 +298,4 @@ def _tip(site: str) -> dict[str, str]:
     if not file:
         return {}
     code = linecache.getline(file, int(line)).strip()
-    text = f"{Path(file).name}:{line}  {code}".replace("\\", "\\\\")
-    return {"tooltip": _escaped(short(text, 200))}
+    return {"tooltip": _escaped(short(f"{Path(file).name}:{line}  {code}", 200))}
