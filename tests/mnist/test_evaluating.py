@@ -13,6 +13,7 @@ sizes = st.integers(1, 40)
 logits = sizes.flatmap(lambda n: hnp.arrays(np.float64, (n, 10), elements=st.floats(-50, 50)))
 
 
+@pytest.mark.filterwarnings("ignore:cross_entropy was given probabilities")
 @given(logits, st.integers(0, 2**32 - 1))
 def test_an_evaluation_is_what_the_formulas_say(logits, seed):
     labels = np.random.default_rng(seed).integers(0, 10, len(logits))
