@@ -390,8 +390,8 @@ def test_a_long_irregular_history_shows_its_start_and_its_end():
         y = -y if k == 0 else y * x if k == 1 else np.exp(y * 0.0).sum() + y
     picture = draw(y)
     assert len(labels(picture)) <= BUDGET
-    assert sum("left out" in a for a, _, _ in edges(picture)) == 1
-    assert sum("left out" in b for _, b, _ in edges(picture)) == 1
+    assert any("left out" in a for a, _, _ in edges(picture))
+    assert any("left out" in b for _, b, _ in edges(picture))
     total = int(re.search(r"([\d,]+) operations, float64", picture.source)[1].replace(",", ""))
     count = 0
     stack, seen = [y._node], {y._node}
