@@ -1,12 +1,13 @@
-"""Hypothesis profiles, chosen by the variable HYPOTHESIS_PROFILE, and a seal on every switch."""
+"""Hypothesis profiles, chosen by the variable HYPOTHESIS_PROFILE, and seals on global state."""
 
+import gc
 import os
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
-from tinygrad_mnist import graph
+from tinygrad_mnist import graph, switches
 
 # Machines are shared: a slow example is no failure.
 settings.register_profile("dev", deadline=None)
@@ -23,5 +24,16 @@ def switches_are_as_before():
     left, graph_modes = np.geterr(), dict(graph.modes)
     np.seterr(**before)
     graph.modes.clear()
+    switches._entered.clear()
     assert graph_modes == {}
     assert left == before
+
+
+@pytest.fixture(autouse=True)
+def no_array_is_left_locked():
+    """Fail a test after which an array is locked that no graph of before the test holds."""
+    before = set(graph._held)
+    yield
+    if set(graph._held) - before:
+        gc.collect()  # a traceback that pytest keeps holds the frames of a failed call
+    assert set(graph._held) - before == set()

@@ -53,6 +53,29 @@ def test_a_gradient_that_cannot_be_summed_down_names_op_operand_and_both_shapes(
         assert part in message
 
 
+def test_a_rule_that_returns_nothing_is_named_with_what_it_returned():
+    @op
+    def forgetful(x):
+        return x * 2.0
+
+    forgetful.defvjp(x=lambda g: None)
+    with pytest.raises(TypeError, match=r"rule of op 'forgetful' for 'x' returned None"):
+        total(forgetful(leaf([1.0, 2.0]))).backward()
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"), [((1.0,), "1"), ((1.0, 1.0, 1.0), "3"), (1.0, "float"), (None, "None")]
+)
+def test_a_joint_rule_that_returns_another_number_of_gradients_is_named(returned, told):
+    @op
+    def product(x, y):
+        return x * y
+
+    product.defvjp(("x", "y"), lambda g: returned)
+    with pytest.raises((TypeError, ValueError), match=rf"'product' for .*x.*y.*{told}"):
+        product(leaf(1.0), leaf(2.0)).backward()
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble, ">f4"])
 @pytest.mark.parametrize(
     "other", [2.0, np.float64(2.0), np.float32(2.0), 2, np.int64(2), True], ids=repr
@@ -171,6 +194,25 @@ ALIASES = {
     "checkpoint": checkpoint(lambda x, y: x + y),
     "twice": lambda x, y: x + x + y,
 }
+
+
+@pytest.mark.parametrize("f", ALIASES.values(), ids=ALIASES)
+def test_a_gradient_shares_memory_with_nothing_else(f):
+    x, y = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    out = f(x, y)
+    cotangent = np.ones(out.shape)
+    out.backward(cotangent, retain_graph=True)
+    arrays = [a for a in (x.grad, y.grad, cotangent, x.data, y.data, out.data) if a is not None]
+    for k, one in enumerate(arrays[:2]):
+        assert not any(np.shares_memory(one, other) for other in arrays[k + 1 :])
+    for one in (x.grad, y.grad):
+        if one is not None:
+            before = one.copy()
+            one[...] = 77.0  # it may be written without harm
+            one[...] = before
+    x.grad, y.grad, first = None, None, x.grad
+    out.backward(cotangent)
+    assert np.array_equal(x.grad, first)
 
 
 @pytest.mark.parametrize("f", ALIASES.values(), ids=ALIASES)
@@ -439,6 +481,18 @@ def test_zero_stays_zero_for_a_broadcast_operand():
     many = root(times(x, np.array([0.0, 1.0])))  # g is 0, the derivative infinite
     total(times(choose(np.array([False, False]), many, 0.0), 1.0)).backward()
     assert x.grad == 0.0
+
+
+def test_zero_stays_zero_in_a_rule_for_several_inputs():
+    @op(pointwise=True)
+    def both(x, y):
+        return np.zeros_like(x * y)
+
+    both.defvjp(("x", "y"), lambda g, x, y: (g * np.exp(x), g * np.exp(y)))
+    x, y = leaf([1000.0]), leaf([1000.0])
+    with np.errstate(over="ignore"):
+        both(x, y).backward([0.0])
+    assert (x.grad[0], y.grad[0]) == (0.0, 0.0)
 
 
 def test_zero_stays_zero_where_a_nan_was_not_chosen():

@@ -158,6 +158,17 @@ def test_a_history_lives_as_long_as_its_result_and_no_longer():
     assert type(running) is float
 
 
+def test_a_checkpoint_frees_its_arguments_in_backward_although_the_result_lives_on():
+    x = leaf(np.ones(3))
+    constant = np.full(3, 2.0)
+    watched = weakref.ref(constant)
+    loss = checkpoint(lambda x, c: total(x * c))(x, constant)
+    del constant
+    loss.backward()
+    assert watched() is None
+    del loss
+
+
 # Saved arrays are locked --------------------------------------------------------------------------
 
 
@@ -426,6 +437,82 @@ def test_a_parameter_is_locked_between_a_checkpoint_and_backward():
     assert np.array_equal(p.grad, [6.0, 16.0])
     for array in (p.data, q.data, batch):
         write(array)
+
+
+def test_a_python_list_as_operand_may_be_changed_without_changing_the_gradient():
+    x, constants = leaf([1.0, 1.0]), [2.0, 3.0]
+    out = x * constants
+    constants[0] = 100.0
+    out.backward(np.ones(2))
+    assert np.array_equal(x.grad, [2.0, 3.0])
+
+
+def test_a_constant_is_locked_through_a_result_that_shares_its_memory():
+    batch, w = np.ones(4), leaf(np.ones((2, 2)))
+    loss = total(fold(Tensor(batch), (2, 2)) * w)
+    with pytest.raises(ValueError, match=READ_ONLY):
+        batch[...] = 7.0
+    loss.backward()
+    assert np.array_equal(w.grad, np.ones((2, 2)))
+    batch[...] = 7.0
+
+
+def test_integer_results_that_a_rule_uses_can_not_be_written():
+    @op
+    def largest(x):
+        k = np.array([np.argmax(x)])
+        return x[k], k
+
+    @op
+    def put(x, k, n):
+        out = np.zeros(n)
+        out[k] = x
+        return out
+
+    put.defvjp(x=lambda g, k: g[k], k=None, n=None)
+    largest.defvjp(x=lambda g, out, x_shape: put(g[0], out[1], x_shape[0]))
+    x = leaf([1.0, 5.0, 2.0])
+    value, k = largest(x)
+    with pytest.raises(ValueError, match=READ_ONLY):
+        k[0] = 0
+    value.backward()
+    assert np.array_equal(x.grad, [0.0, 1.0, 0.0])
+
+
+@given(st.permutations(range(4)))
+def test_a_view_and_its_base_are_unlocked_whatever_is_released_first(order):
+    base = np.ones(4)
+    view = base[:2]
+    p, q = leaf([1.0, 1.0]), leaf(np.ones(4))
+    graphs = {0: view * p, 1: base * q, 2: view * p, 3: base * q}
+    for k in order:
+        del graphs[k]
+    base[...] = 5.0
+    view[...] = 5.0
+
+
+def test_a_list_of_parameters_is_locked_between_a_checkpoint_and_backward():
+    @op
+    def product(*xs):
+        return xs[0] * xs[1]
+
+    product.defvjp(xs=lambda g, i, xs: g * xs[1 - i])
+    p, q = leaf([1.0]), leaf([2.0])
+    loss = checkpoint(lambda: total(product(p, q)))()
+    with pytest.raises(ValueError, match=READ_ONLY):
+        write(p.data)
+    loss.backward()
+    assert q.grad == [1.0]
+
+
+def test_an_argument_of_a_checkpoint_is_locked_even_if_only_plain_numpy_reads_it():
+    x, constant = leaf([1.0]), np.zeros(1)
+    loss = checkpoint(lambda x, c: total(x * np.exp(c)))(x, constant)
+    with pytest.raises(ValueError, match=READ_ONLY):
+        write(constant)
+    loss.backward()
+    assert x.grad == [1.0]
+    write(constant)
 
 
 def test_threads_that_share_a_leaf_neither_unlock_it_for_each_other_nor_leave_it_locked():

@@ -559,7 +559,6 @@ def test_built_in_products_keep_the_other_operand_alone():
 
 def test_a_result_is_kept_only_where_a_rule_names_out():
     for rule, alive in ((lambda g, out: g * out, True), (lambda g: g, False)):
-
         made = []
 
         @op
