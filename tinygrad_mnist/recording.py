@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 OBJECT = np.dtype(object)
-_FLOATS = frozenset({np.ndarray, np.float64, np.float32})
+_FLOATS: frozenset[Any] = frozenset({np.ndarray, np.float64, np.float32})
 PLAIN = frozenset({np.ndarray, float, int, bool, np.float64, np.float32, np.int64, type(None)})
 new = object.__new__
 _result: type[Box] = Box
