@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tests.toys import counted, cube, fold, leaf, pair, spread, times, total
-from tinygrad_mnist import Tensor, checkpoint, grad, jvp, map_gradient, op, vjp
+from tinygrad_mnist import Tensor, checkpoint, grad, hessian, jvp, map_gradient, op, vjp
 
 FLOATS = st.floats(-8, 8)
 
@@ -502,6 +502,34 @@ def test_zero_stays_zero_where_a_nan_was_not_chosen():
         x = np.array([np.nan, 3.0])
         g = lambda x: total(choose(~np.isnan(x.data), times(x, x), 0.0))  # noqa: E731
         assert np.array_equal(grad(g)(x), [0.0, 6.0])
+
+
+BRANCHES = {
+    "sqrt": (lambda x: np.where(x > 0, np.sqrt(x), 0.0), 0.0),
+    "x log x": (lambda x: np.where(x > 0, x * np.log(x), 0.0), 0.0),
+    "sinc": (lambda x: np.where(x != 0, np.sin(x) / x, 1.0), 0.0),
+    "exp": (lambda x: np.where(x < 100, np.exp(x), 1.0), 1000.0),
+    "minimum": (lambda x: np.minimum(np.exp(x), 1.0), 1000.0),
+    "log1p": (lambda x: np.where(x > -1, np.log1p(x), 0.0), -1.0),
+    "power": (lambda x: np.where(x > 0, x**0.5, 0.0), 0.0),
+    "quotient": (lambda x: np.where(x != 0, 1.0 / x, 0.0), 0.0),
+    "index": (lambda x: np.stack([np.sqrt(x), x * 0.0])[1], 0.0),
+    "nan": (lambda x: np.where(np.isnan(x), 0.0, x * x), np.nan),
+}
+DERIVATIVES = {
+    "grad": grad,
+    "second order": lambda f: grad(grad(f)),
+    "forward mode": lambda f: lambda x: jvp(f, (x,), (1.0,))[1],
+    "forward over reverse": lambda f: lambda x: jvp(grad(f), (x,), (1.0,))[1],
+    "hessian": hessian,
+}
+
+
+@pytest.mark.parametrize("derivative", DERIVATIVES.values(), ids=DERIVATIVES)
+@pytest.mark.parametrize(("f", "at"), BRANCHES.values(), ids=BRANCHES)
+def test_a_branch_that_is_not_taken_has_derivative_zero(f, at, derivative):
+    with np.errstate(all="ignore"):
+        assert derivative(f)(at) == 0.0
 
 
 def test_rules_stay_linear_in_the_cotangent_so_curvature_at_a_minimum_is_right():
