@@ -27,12 +27,13 @@ class Box:
 class Leaf:
     """Where backward ends: a Tensor that asked for its gradient."""
 
-    __slots__ = ("dtype", "grad", "index", "shape", "token", "used")
+    __slots__ = ("dtype", "grad", "index", "name", "shape", "token", "used")
     plan = None
     parents: tuple[Any, ...] = ()
 
-    def __init__(self, data: Array) -> None:
+    def __init__(self, data: Array, name: str | None = None) -> None:
         self.index = next_index()
+        self.name = name  # what drawings call it
         self.shape = data.shape
         self.dtype = data.dtype
         self.grad: Array | None = None

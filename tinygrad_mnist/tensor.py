@@ -123,7 +123,7 @@ class Tensor(Box):
             self._node = None
         elif self._node is None:
             self._data = _check_dtype(as_array(self._data))
-            self._node = Leaf(self._data)
+            self._node = Leaf(self._data, self.name)
 
     @property
     def is_leaf(self) -> bool:
@@ -138,6 +138,8 @@ class Tensor(Box):
     @name.setter
     def name(self, value: str | None) -> None:
         self._name = value
+        if self._node is not None and self._node.plan is None:
+            self._node.name = value
 
     @property
     def shape(self) -> tuple[int, ...]:
