@@ -55,7 +55,7 @@ def softplus(x: Array) -> Array:
 
 softplus.defvjp(x=lambda g, x: g * sigmoid(x))
 
-# Softmax and its relatives: a class at -inf has no weight, and a row of them none at all ----------
+# Softmax and its relatives: -inf has no weight, not even in a row of its own; inf has it all ----
 
 _ROWS: tuple[dict[str, Any], ...] = (
     {"shapes": "(…,n)"},
@@ -65,40 +65,36 @@ _ROWS: tuple[dict[str, Any], ...] = (
 )
 
 
-def _shift(x: Any, axis: Axes) -> Any:
-    """Return what to take off `x` so that the largest exponential is 1."""
+def _shifted(x: Any, axis: Axes) -> tuple[Any, Any]:
+    """Return `x` less its largest entry, so that no exponential overflows, and that entry."""
     top = np.max(x, axis=axis, keepdims=True)
-    return np.where(np.isfinite(top), top, 0)
+    if np.isfinite(top).all():
+        return x - top, top
+    with np.errstate(invalid="ignore"):  # inf - inf
+        shifted = np.where(np.isposinf(x), 0, x - top)
+    return np.where(np.isneginf(top), -np.inf, shifted), top
 
 
 @op(cases=_ROWS)
 def softmax(x: Array, axis: Axes = -1) -> Array:
-    """Return ``exp(x) / sum(exp(x))`` along an axis; a row of -inf alone gives zeros."""
-    weights = np.exp(x - _shift(x, axis))
+    """Return ``exp(x) / sum(exp(x))``, the sum over an axis, several or (None) all."""
+    weights = np.exp(_shifted(x, axis)[0])
     total = np.sum(weights, axis=axis, keepdims=True)
     return weights / np.where(total == 0, 1, total)
 
 
-softmax.defvjp(
-    x=lambda g, out, axis: out * (g - np.sum(g * out, axis=axis, keepdims=True)),
-)
+softmax.defvjp(x=lambda g, out, axis: out * (g - np.sum(g * out, axis=axis, keepdims=True)))
 
 
 @op(cases=_ROWS)
 def log_softmax(x: Array, axis: Axes = -1) -> Array:
-    """Return ``log(softmax(x))``, finite where the softmax is not 0 in exact arithmetic."""
-    x = x - _shift(x, axis)
-    total = np.sum(np.exp(x), axis=axis, keepdims=True)
-    return x - np.log(np.where(total == 0, 1, total))
+    """Return ``log(softmax(x))``, finite where the softmax is too small to be seen."""
+    shifted, _ = _shifted(x, axis)
+    total = np.sum(np.exp(shifted), axis=axis, keepdims=True)
+    return shifted - np.log(np.where(total == 0, 1, total))
 
 
-log_softmax.defvjp(
-    x=lambda g, out, axis: g - np.exp(out) * np.sum(g, axis=axis, keepdims=True),
-)
-
-
-def _logsumexp_rule(g: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
-    return spread(g, axis, keepdims) * softmax(x, axis)
+log_softmax.defvjp(x=lambda g, out, axis: g - np.exp(out) * np.sum(g, axis=axis, keepdims=True))
 
 
 @op(
@@ -109,14 +105,15 @@ def _logsumexp_rule(g: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
     )
 )
 def logsumexp(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
-    """Return ``log(sum(exp(x)))``, of -inf alone -inf."""
-    shift = _shift(x, axis)
-    with np.errstate(divide="ignore"):  # log(0) is the -inf that is meant
-        total = np.log(np.sum(np.exp(x - shift), axis=axis, keepdims=keepdims))
-    return total + np.reshape(shift, total.shape)
+    """Return ``log(sum(exp(x)))`` over all axes or those named."""
+    shifted, top = _shifted(x, axis)
+    with np.errstate(divide="ignore"):  # log(0) = -inf is right
+        total = np.log(np.sum(np.exp(shifted), axis=axis, keepdims=keepdims))
+    return total + np.reshape(top, total.shape)
 
 
-logsumexp.defvjp(x=_logsumexp_rule)
+logsumexp.defvjp(x=lambda g, x, axis, keepdims: spread(g, axis, keepdims) * softmax(x, axis))
+
 
 # The linear layer -------------------------------------------------------------------------------
 
@@ -130,7 +127,23 @@ def _linear_w(g: Any, x: Any) -> Any:
 
 @op(cases=({"shapes": "(k,n),(n,m)"}, {"shapes": "(…,n),(n,m)"}, {"shapes": "(…,n),(n,m),(m)"}))
 def linear(x: Array, w: Array, b: Array | None = None) -> Array:
-    """Return ``x @ w + b``: `x` of shape (…, in), `w` (in, out), `b` (out,) or None."""
+    """Return ``x @ w + b``.
+
+    Parameters
+    ----------
+    x : array of shape (…, in)
+    w : array of shape (in, out)
+    b : array of shape (out,), optional
+
+    Returns
+    -------
+    array of shape (…, out)
+
+    Raises
+    ------
+    ValueError
+        If the shapes are others.
+    """
     try:
         out = np.matmul(x, w)
         if w.ndim == 2 and (b is None or b.ndim == 1):
@@ -261,7 +274,7 @@ cross_entropy.defvjp(logits=_cross_entropy_rule, labels=None)
 
 
 def _mse_rule(g: Any, prediction: Any, target: Any) -> Any:
-    return g * 2 / np.size(prediction) * (prediction - target)
+    return 2 * g / np.size(prediction) * (prediction - target)
 
 
 @op(shapes="(n,m),(n,m)", cases=({}, {"shapes": "(),()"}))

@@ -44,10 +44,11 @@ def _shared_out(g: Any, a_shape: tuple[int, ...], axis: Axes, keepdims: bool, wh
 
 
 def _count(g: Any, a_shape: tuple[int, ...], axis: Axes, keepdims: bool, where: Any) -> Any:
-    """Return how many entries each result was made of."""
+    """Return how many entries each result was made of, and 1 for none."""
     if where is True:
-        return math.prod(a_shape) // (g.size or 1)  # g has the result's shape
-    return np.sum(np.broadcast_to(where, a_shape), axis=axis, keepdims=keepdims)
+        return math.prod(a_shape) // (g.size or 1) or 1  # g has the result's shape
+    counted = np.broadcast_to(where, a_shape)
+    return np.maximum(np.sum(counted, axis=axis, dtype=g.dtype, keepdims=keepdims), 1)
 
 
 # Sums and means ---------------------------------------------------------------------------------
@@ -73,8 +74,8 @@ sum.defvjp(a=_shared_out)
 
 
 def _mean_rule(g: Any, a_shape: tuple[int, ...], axis: Axes, keepdims: bool, where: Any) -> Any:
-    n = np.maximum(_count(g, a_shape, axis, keepdims, where), 1)
-    return _shared_out(g / n, a_shape, axis, keepdims, where)
+    g = g / _count(g, a_shape, axis, keepdims, where)
+    return _shared_out(g, a_shape, axis, keepdims, where)
 
 
 @op(cases=_CASES, implements=(np.mean,))
@@ -121,7 +122,8 @@ def _var_rule(
     correction: float | None,
 ) -> Any:
     n = _count(g, a.shape, axis, keepdims, where) - _delta(ddof, correction)
-    return spread(2 * g / np.maximum(n, 0), axis, keepdims) * _deviation(a, axis, where)
+    n = np.maximum(n, 0, dtype=g.dtype)
+    return spread(2 * g / n, axis, keepdims) * _deviation(a, axis, where)
 
 
 def _std_rule(
