@@ -209,7 +209,7 @@ def _plain_method(name: str) -> Method:
     """Return the array's own method, whose result has no gradient."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return getattr(self._data, name)(*map(unboxed, args), **kwargs)
+        return getattr(self._value, name)(*map(unboxed, args), **kwargs)
 
     method.__name__, method.__doc__ = name, getattr(np.ndarray, name).__doc__
     return method

@@ -121,7 +121,13 @@ def _lowered(g: Any, a: Any, a_min: Any, a_max: Any, min: Any, max: Any) -> Any:
 
 @op(
     pointwise=True,
-    cases=({"a_min": -0.5}, {"a_max": 0.5}, {"a_min": -0.5, "a_max": 0.5}, {"min": -1, "max": 0}),
+    cases=(
+        {"a_min": -1},
+        {"a_max": 1},
+        {"min": -1, "max": 1},
+        {"shapes": "(…),(…),(…)"},
+        {"a_min": None, "a_max": None, "shapes": "(…),(…),(…)"},
+    ),
     implements=(np.clip,),
 )
 def clip(
