@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +103,7 @@ class _Trace:
         if self.record:
             return self.rebuild_out(self.outputs)
         values = [
-            o if not isinstance(o, Tensor) else o.data if read_only else as_array(o._data)
+            o if not isinstance(o, Tensor) else o.data if read_only else as_array(o._value)
             for o in self.outputs
         ]
         return self.rebuild_out(values)
@@ -125,7 +126,7 @@ class _Trace:
         for t in self.inputs:
             g = found[t._node]
             if g is None:
-                g = np.zeros_like(t._data)
+                g = np.zeros_like(t._value)
             grads.append(g if isinstance(g, Tensor) else as_array(g).copy())
         return grads
 
@@ -143,20 +144,26 @@ def _recording() -> AbstractContextManager[None]:
     return nullcontext() if current_mode().recording else Switch(recording=True)
 
 
+def _is_one(argnums: Any) -> bool:
+    return not isinstance(argnums, (list, tuple, range))
+
+
 def _numbers(argnums: int | Sequence[int], args: Sequence[Any], what: str) -> list[int]:
     """Return argument numbers as a list of non-negative ones; refuse those that are not there."""
-    wanted = [argnums] if isinstance(argnums, int) else argnums
-    if isinstance(argnums, bool) or not isinstance(wanted, (list, tuple, range)):
+    several: Any = [argnums] if _is_one(argnums) else argnums
+    if any(isinstance(n, bool) or not hasattr(n, "__index__") for n in several):
         raise TypeError(f"{what} takes argnums, an integer or several; got {argnums!r}")
-    if len({n % max(len(args), 1) for n in wanted}) < len(wanted):
-        raise ValueError(f"{what} with argnums={argnums} names one argument twice")
+    wanted = [operator.index(n) for n in several]
     for n in wanted:
         if not -len(args) <= n < len(args):
             raise ValueError(
                 f"{what} with argnums={argnums} needs that positional argument, but the function "
                 f"was called with {len(args)}"
             )
-    return [n % len(args) for n in wanted]
+    numbers = [n % len(args) for n in wanted]
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"{what} with argnums={argnums} names one argument twice")
+    return numbers
 
 
 def value_and_grad(
@@ -191,9 +198,9 @@ def value_and_grad(
         trace = _Trace(f, args, _numbers(argnums, args, "grad"), keywords)
         _check_number(trace.outputs)
         out = trace.outputs[0]
-        seed = np.ones_like(out._data) if isinstance(out, Tensor) else None
+        seed = np.ones_like(out._value) if isinstance(out, Tensor) else None
         grads = trace.per_argument(trace.pull([seed], free=True))
-        return trace.value(), grads[0] if isinstance(argnums, int) else grads
+        return trace.value(), grads[0] if _is_one(argnums) else grads
 
     return wrapped
 
@@ -308,14 +315,12 @@ def jvp(f: Callable[..., Any], xs: Sequence[Any], tangents: Sequence[Any]) -> tu
     xs, tangents = _arguments(xs), _arguments(tangents)
     trace = _Trace(f, xs, range(len(xs)))
     _check_real(trace.outputs, "jvp")
-    along = _leaves_as(trace.per_argument(trace.inputs), tangents, "the tangents")
+    along = _leaves_as(trace.per_argument(trace.inputs), tangents, "the tuple of tangents")
     pushes = [seed(t, v, "tangent") for t, v in zip(trace.inputs, along, strict=True)]
     record = trace.record or any(isinstance(v, Tensor) and v.requires_grad for v in pushes)
-    # any cotangent will do, but not a special one: at 0 rules are masked, at 1 some are wrong
-    random = np.random.default_rng(0)
     start = next_index()
     dummies = [
-        Tensor(random.uniform(0.5, 1.5, o.shape).astype(o.dtype), requires_grad=True)
+        Tensor(_generic(o._value), requires_grad=True)
         if isinstance(o, Tensor) and o.dtype.kind == "f"
         else None
         for o in trace.outputs
@@ -332,6 +337,12 @@ def jvp(f: Callable[..., Any], xs: Sequence[Any], tangents: Sequence[Any]) -> tu
         t = None if d is None else found[d._node]
         tangent.append(np.zeros_like(raw(o)) if t is None else t if record else as_array(t))
     return trace.value(), trace.rebuild_out(tangent)
+
+
+def _generic(like: Array) -> Array:
+    """Return a cotangent, any but a special one: at 0 rules are masked, at 1 some look right."""
+    count = np.cumsum(np.ones_like(like)).reshape(like.shape)
+    return 1 + np.cos(count) / 4
 
 
 def _arguments(xs: Any) -> tuple[Any, ...]:
@@ -365,13 +376,14 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
     @functools.wraps(f)
     def wrapped(*args: Any, **keywords: Any) -> Any:
         trace = _Trace(f, args, _numbers(argnums, args, "jacobian"), keywords)
+        _check_real(trace.outputs, "jacobian")
         blocks = []
         for k, out in enumerate(trace.outputs):
             shape = np.shape(raw(out))
             rows = []
             for j in range(int(np.prod(shape, dtype=int)) if isinstance(out, Tensor) else 0):
-                seed = np.zeros(shape, out.dtype)
-                seed.flat[j] = 1
+                seed = np.zeros_like(out._value)
+                seed[np.unravel_index(j, shape)] = 1
                 rows.append(
                     trace.pull([seed if n == k else None for n in range(len(trace.outputs))])
                 )
@@ -382,7 +394,7 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
                 for n, t in enumerate(trace.inputs)
             ]
             inside = trace.per_argument(columns)
-            blocks.append(inside[0] if isinstance(argnums, int) else inside)
+            blocks.append(inside[0] if _is_one(argnums) else inside)
         return trace.rebuild_out(blocks)
 
     return wrapped

@@ -24,7 +24,7 @@ from tinygrad_mnist.switches import Switch
 from tinygrad_mnist.tensor import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 def map_gradient(x: Any, f: Callable[[Any], Any]) -> Any:
@@ -89,8 +89,11 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             return f(*args, **keywords)
         start = next_index()
         generators: dict[int, Any] = {}
-        inputs, _ = flatten([args, keywords])
-        held: list[Any] = [hold(None, v.data if isinstance(v, Tensor) else v) for v in inputs]
+        inputs, rebuild_inputs = flatten([args, keywords])
+        args, keywords = rebuild_inputs(inputs)  # lists of our own: the user's may change
+        held: list[Any] = [
+            (None, hold(None, v._value if isinstance(v, Tensor) else v)) for v in inputs
+        ]
         with Switch(generators=generators, held=held):
             result = f(*args, **keywords)
         for generator, state in generators.values():
@@ -114,7 +117,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         main.saved = tuple(held)
         main.shape, main.dtype = (len(places),), None
         for number, j in enumerate(places):
-            leaves[j] = box(leaves[j]._data, output(main, number, leaves[j]._data))
+            leaves[j] = box(leaves[j]._value, output(main, number, leaves[j]._value))
         return rebuild(leaves)
 
     return wrapped
@@ -161,11 +164,18 @@ class _Recomputed:
         try:
             for generator, state in self.generators:
                 generator.bit_generator.state = state
-            with Switch(recording=True, generators=None, held=None):
+            held: list[Any] = []
+            with Switch(recording=True, generators=None, held=held):
                 leaves, _ = flatten(f(*args, **keywords))
         finally:
             for generator, state in now:
                 generator.bit_generator.state = state
+        first, second = _arrays(node.saved), _arrays(held)
+        if any(array is not first.get(leaf, array) for leaf, array in second.items()):
+            raise RuntimeError(
+                "the data of a parameter was replaced between a checkpointed function and its "
+                "backward, which runs it again: call backward before the optimizer's step"
+            )
         if free:
             node.saved = None
             self.call = ()
@@ -181,6 +191,11 @@ class _Recomputed:
         if leads is not None:
             leading([n for n, _ in pairs], (), start, leads)
         return [(n, gj) for n, gj in pairs if leads is None or n in leads]
+
+
+def _arrays(held: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Return the array that each leaf had when it was read."""
+    return {leaf: token.array for leaf, token in held if leaf is not None and token}
 
 
 def _recompute() -> None:

@@ -126,7 +126,7 @@ def propagate(
                 except AttributeError:
                     fits = False
                 if not fits:
-                    gi = _fit(gi, parent, node)
+                    gi = _fit(gi, parent, node, k - 1)
                 # as `deposit` does, without the call
                 if parent.plan is None or (inside and parent in found):
                     before = found.get(parent)
@@ -178,11 +178,10 @@ def _zero_stays_zero(op: Op, g: Any, gi: Any, invalid: str) -> Any:
     return gi
 
 
-def _fit(g: Any, parent: Any, node: Node) -> Any:
+def _fit(g: Any, parent: Any, node: Node, place: int) -> Any:
     """Sum a cotangent down to its operand's shape, and cast it to its dtype."""
     op, shape = node.plan.op, parent.shape
-    k = next(k for p, (k, _) in zip(node.parents, node.plan.operands) if p is parent)  # noqa: B905
-    rule = f"the rule of op {op.name!r} for {op.names[k]!r}"
+    rule = f"the rule of op {op.name!r} for {op.names[node.plan.operands[place][0]]!r}"
     if g is None:
         raise TypeError(f"{rule} returned None: a rule returns an array (does it lack a return?)")
     if not hasattr(g, "dtype"):
@@ -330,7 +329,7 @@ def seed(out: Tensor, cotangent: Any, what: str) -> Any:
                 f"{what} of a Tensor of shape {out.shape} needs a cotangent of that shape: pass "
                 "one, or reduce to a single number with .sum() or .mean()"
             )
-        data = out._data
+        data = out._value
         return data.dtype.type(1) if isinstance(data, np.generic) else np.ones_like(data)
     tracked = isinstance(cotangent, Tensor) and cotangent.requires_grad and what != "backward"
     g = cotangent if tracked else as_array(raw(cotangent)).copy()

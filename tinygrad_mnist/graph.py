@@ -19,8 +19,8 @@ Array = Any  # a NumPy array, or another library's that answers NumPy's protocol
 class Box:
     """An array and the node that made it; `Tensor` adds everything that a user sees."""
 
-    __slots__ = ("_data", "_node")
-    _data: Array
+    __slots__ = ("_node", "_value")
+    _value: Array
     _node: Any  # Node, Leaf or None: of the engine's own making, so unchecked for speed
 
 
@@ -175,7 +175,7 @@ class Mode:
     watch: Callable[[Any, Any, Any], None] | None = None  # detect_anomaly, in backward
     scopes: list[tuple[Any, int, int]] | None = None  # draw: (module, first index, last index)
     generators: dict[int, tuple[Any, Any]] | None = None  # checkpoint: states before first use
-    held: list[Any] | None = None  # checkpoint: what keeps every array it read unchanged
+    held: list[Any] | None = None  # checkpoint: (node, token) of every array that it read
 
 
 modes: dict[int, Mode] = {}  # thread -> mode; empty almost always, so a call asks one truth value

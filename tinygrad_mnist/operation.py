@@ -23,7 +23,7 @@ from tinygrad_mnist.graph import (
     owner_of,
     read_only,
 )
-from tinygrad_mnist.recording import OBJECT, PLAIN, box, record_any, record_binary, record_unary
+from tinygrad_mnist.recording import PLAIN, box, record_any, record_binary, record_unary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -336,7 +336,7 @@ class Op:
                 continue
             if isinstance(value, Box):
                 boxed = True
-                raw[k] = value._data
+                raw[k] = value._value
                 if value._node is not None:
                     nodes[k] = value._node
             elif value.__class__ is tuple or value.__class__ is list:
@@ -363,7 +363,10 @@ class Op:
             return self._visible(out)
         site = None if mode.check is None else mode.check(self, raw, out)
         if mode.held is not None:
-            mode.held.extend([self._hold(raw, nodes, k) for k in range(len(raw))])
+            for k, value in enumerate(raw):
+                node = nodes.get(k)
+                pairs = zip(node, value, strict=True) if type(node) is list else ((node, value),)
+                mode.held.extend([(n, hold(n, v)) for n, v in pairs if _outside(n)])
         plan = None
         if nodes and mode.recording:
             plan = self._plan(self._tracked(raw, nodes))
@@ -456,10 +459,8 @@ class Op:
         results = list(out) if several else [out]
         shared = False  # does a result share memory with an input?
         for j, result in enumerate(results):
-            if result.__class__ is not np.ndarray:
+            if result.__class__ is not np.ndarray or result.dtype.kind != "f":
                 results[j] = result = self._array(result)  # noqa: PLW2901
-            if result.dtype is OBJECT:
-                raise TypeError(f"{self.name} made an array of objects: give it numbers")
             for value in raw:
                 if value is result:
                     results[j] = result = result.view()  # noqa: PLW2901
@@ -522,7 +523,7 @@ def _has_box(value: Any) -> bool:
 def unboxed(value: Any) -> Any:
     """Return a list or tuple with the arrays of its Tensors in their places."""
     if isinstance(value, Box):
-        return value._data
+        return value._value
     if type(value) is tuple or type(value) is list:
         return type(value)([unboxed(v) for v in value])
     return value

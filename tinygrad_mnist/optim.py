@@ -114,7 +114,7 @@ class Optimizer:
             if leaf.used and not self.accumulate:
                 self._warn()
             leaf.used = True
-            data = slot.parameter._data
+            data = slot.parameter._value
             if slot.scratch.shape != leaf.shape or slot.scratch.dtype != leaf.dtype:
                 slot.refit(data)
             slot.steps += 1

@@ -16,7 +16,6 @@ from tinygrad_mnist.graph import Array, Box, Node, Token, hold, modes, next_inde
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-OBJECT = np.dtype(object)
 _FLOATS: frozenset[Any] = frozenset({np.ndarray, np.float64, np.float32})
 PLAIN = frozenset({np.ndarray, float, int, bool, np.float64, np.float32, np.int64, type(None)})
 new = object.__new__
@@ -26,7 +25,7 @@ _result: type[Box] = Box
 def box(data: Array, node: Any) -> Any:
     """Return the Tensor of an array and the node that made it."""
     result = new(_result)
-    result._data = data
+    result._value = data
     result._node = node
     return result
 
@@ -40,9 +39,11 @@ def results_are(cls: type[Box]) -> type[Box]:
 
 def is_operand(value: Any) -> bool:
     """Return whether NumPy can make an array of `value`; else its own class may answer."""
-    return isinstance(value, (Box, np.ndarray, np.generic, numbers.Number, list, tuple)) or (
-        getattr(value, "__array_ufunc__", None) is not None or hasattr(value, "__array__")
-    )
+    if isinstance(value, (Box, np.generic, numbers.Number, list, tuple)):
+        return True
+    if hasattr(value, "filled"):  # a masked array would lose its mask
+        return False
+    return getattr(value, "__array_ufunc__", None) is not None or hasattr(value, "__array__")
 
 
 def record_unary(op: Any) -> Callable[..., Any]:
@@ -52,11 +53,11 @@ def record_unary(op: Any) -> Callable[..., Any]:
     def unary(x: Any) -> Any:
         if modes or x.__class__ is not _result:
             return general(x)
-        a = x._data
+        a = x._value
         p = x._node
         out = forward(a)
         result = new(_result)
-        result._data = out
+        result._value = out
         if p is None:
             result._node = None
             return result
@@ -81,16 +82,15 @@ def record_unary(op: Any) -> Callable[..., Any]:
 
 def record_binary(op: Any) -> Callable[..., Any]:
     """Return the function that calls and records a ufunc of two operands."""
-    forward, general, fast, plain = op.forward, op._general, op.fast, PLAIN
+    forward, general, fast = op.forward, op._general, op.fast
+    plain = PLAIN - {type(None)}
 
     def binary(x: Any, y: Any) -> Any:
-        if modes:
-            return general(x, y)
         if x.__class__ is _result:
-            a = x._data
+            a = x._value
             p = x._node
             if y.__class__ is _result:
-                b = y._data
+                b = y._value
                 q = y._node
             elif y.__class__ in plain:
                 b = y
@@ -100,16 +100,18 @@ def record_binary(op: Any) -> Callable[..., Any]:
         elif x.__class__ in plain and y.__class__ is _result:
             a = x
             p = None
-            b = y._data
+            b = y._value
             q = y._node
         else:
             return general(x, y) if is_operand(x) and is_operand(y) else NotImplemented
+        if modes:
+            return general(x, y)
         out = forward(a, b)
         dtype = out.dtype
-        if dtype is OBJECT:
-            return general(x, y)  # which refuses
+        if dtype.kind != "f" and dtype.kind not in "biuc":
+            return general(x, y)  # which refuses objects and dates
         result = new(_result)
-        result._data = out
+        result._value = out
         token: Any = None  # what keeps a leaf's or an outside array unchanged, if it is saved
         if q is None:
             if p is None:
@@ -166,7 +168,7 @@ def record_any(op: Any) -> Callable[..., Any]:
         for value, bit in zip(args, bits):  # noqa: B905 - of one length, and strict takes time
             if value.__class__ is _result:
                 boxed = True
-                raw.append(value._data)
+                raw.append(value._value)
                 node = value._node
                 if node is not None:
                     tracked |= bit
@@ -185,12 +187,12 @@ def record_any(op: Any) -> Callable[..., Any]:
             and first.dtype.kind == "f"
             and first.base is None  # no view
         )
-        for value in raw:
-            if value is first:
-                simple = False
         if hidden:
             for value in out[1:]:
                 simple = simple and value.__class__ is np.ndarray and value.base is None
+        for value in raw:
+            if value is first or (hidden and any(value is other for other in out)):
+                simple = False  # an input itself
         if not simple:
             places = [k for k, bit in enumerate(bits) if tracked & bit]
             return finish(raw, dict(zip(places, parents, strict=True)), out, boxed)
@@ -211,7 +213,7 @@ def record_any(op: Any) -> Callable[..., Any]:
         node.parents = tuple(parents)
         node.saved = saved
         result = new(_result)
-        result._data = first
+        result._value = first
         if hidden:
             node.shape, node.dtype = (hidden + 1,), None
             result._node = output(node, 0, first)

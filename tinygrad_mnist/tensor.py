@@ -47,7 +47,7 @@ class Tensor(Box):
     _name: str | None
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None) -> None:
-        self._data = as_array(data)
+        self._value = as_array(data)
         self._node = None
         self._name = name
         if requires_grad:
@@ -62,9 +62,9 @@ class Tensor(Box):
         While a graph saves it a leaf's array is read-only too, until `backward` frees the graph.
         """
         if self._node is None or self._node.plan is None:
-            self._data = as_array(self._data)  # a 0-d result may be NumPy's scalar
-            return self._data  # type: ignore[no-any-return]
-        return read_only(as_array(self._data))  # type: ignore[no-any-return]
+            self._value = as_array(self._value)  # a 0-d result may be NumPy's scalar
+            return self._value  # type: ignore[no-any-return]
+        return read_only(as_array(self._value))  # type: ignore[no-any-return]
 
     @data.setter
     def data(self, value: Any) -> None:
@@ -84,7 +84,7 @@ class Tensor(Box):
             leaf.dtype = _check_dtype(data).dtype
             if leaf.grad is not None:
                 leaf.grad = leaf.grad.astype(leaf.dtype, copy=False)
-        self._data = data
+        self._value = data
 
     @property
     def grad(self) -> Plain | None:
@@ -107,6 +107,8 @@ class Tensor(Box):
             value = as_array(value)
             if value.shape != self.shape:
                 raise ValueError(f"grad has shape {value.shape}, its Tensor {self.shape}")
+            if value.dtype != self.dtype:
+                value = value.astype(self.dtype)
         self._node.grad = value
         self._node.used = False
 
@@ -122,8 +124,8 @@ class Tensor(Box):
         if not value:
             self._node = None
         elif self._node is None:
-            self._data = _check_dtype(as_array(self._data))
-            self._node = Leaf(self._data, self.name)
+            self._value = _check_dtype(as_array(self._value))
+            self._node = Leaf(self._value, self.name)
 
     @property
     def is_leaf(self) -> bool:
@@ -144,32 +146,32 @@ class Tensor(Box):
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
-        return self._data.shape  # type: ignore[no-any-return]
+        return self._value.shape  # type: ignore[no-any-return]
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of its numbers."""
-        return self._data.dtype  # type: ignore[no-any-return]
+        return self._value.dtype  # type: ignore[no-any-return]
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self._data.ndim  # type: ignore[no-any-return]
+        return self._value.ndim  # type: ignore[no-any-return]
 
     @property
     def size(self) -> int:
         """The number of entries."""
-        return self._data.size  # type: ignore[no-any-return]
+        return self._value.size  # type: ignore[no-any-return]
 
     @property
     def itemsize(self) -> int:
         """Bytes of one entry."""
-        return self._data.itemsize  # type: ignore[no-any-return]
+        return self._value.itemsize  # type: ignore[no-any-return]
 
     @property
     def nbytes(self) -> int:
         """Bytes of all entries."""
-        return self._data.nbytes  # type: ignore[no-any-return]
+        return self._value.nbytes  # type: ignore[no-any-return]
 
     def detach(self) -> Tensor:
         """Return an untracked Tensor of the same array: a constant to whatever comes next."""
@@ -177,26 +179,27 @@ class Tensor(Box):
 
     def item(self, *args: Any) -> Any:
         """Return one entry as a Python number."""
-        return self._data.item(*args)
+        return self._value.item(*args)
 
     def tolist(self) -> Any:
         """Return nested lists of Python numbers."""
-        return self._data.tolist()
+        return self._value.tolist()
 
     # Python's protocols
 
     def __repr__(self) -> str:
-        data = self._data
+        data = self._value
         array = isinstance(data, (np.ndarray, np.generic))
         body = (
             np.array2string(np.asarray(data), separator=", ", prefix="Tensor(") if array else data
         )
+        shape = f", shape={self.shape}" if not self.size and self.ndim != 1 else ""
         dtype = "" if self.dtype == np.float64 else f", dtype={self.dtype}"
         tracked = ", requires_grad=True" if self._node is not None else ""
-        return f"Tensor({body}{dtype}{tracked})"
+        return f"Tensor({body}{shape}{dtype}{tracked})"
 
     def __format__(self, spec: str) -> str:
-        return format(self._data.item() if self.ndim == 0 else self._data, spec)
+        return format(self._value.item() if self.ndim == 0 else self._value, spec)
 
     def __hash__(self) -> int:
         return id(self)
@@ -204,7 +207,7 @@ class Tensor(Box):
     def __len__(self) -> int:
         if not self.ndim:
             raise TypeError("len() of a 0-d Tensor")
-        return len(self._data)
+        return len(self._value)
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self.ndim:
@@ -212,24 +215,24 @@ class Tensor(Box):
         return (self[k] for k in range(len(self)))
 
     def __contains__(self, value: Any) -> bool:
-        return bool((self == value).any())
+        return bool(np.any(self == value))
 
     def __bool__(self) -> bool:
-        return bool(self._data)
+        return bool(self._value)
 
     def __float__(self) -> float:
-        return float(self._data)
+        return float(self._value)
 
     def __int__(self) -> int:
-        return int(self._data)
+        return int(self._value)
 
     def __complex__(self) -> complex:
-        return complex(self._data)
+        return complex(self._value)
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":
             raise TypeError(f"a Tensor of {self.dtype} is no integer, so it can't be an index")
-        return self._data.__index__()  # type: ignore[no-any-return]
+        return self._value.__index__()  # type: ignore[no-any-return]
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
@@ -238,14 +241,14 @@ class Tensor(Box):
         )
 
     def __copy__(self) -> Tensor:
-        return Tensor(self._data.copy(), self.is_leaf and self.requires_grad, self.name)
+        return Tensor(self._value.copy(), self.is_leaf and self.requires_grad, self.name)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         return self.__copy__()
 
     def __reduce__(self) -> tuple[Any, ...]:
         tracked = self.is_leaf and self.requires_grad
-        return Tensor, (self._data.copy(), tracked, self.name)
+        return Tensor, (self._value.copy(), tracked, self.name)
 
     # Operators and methods are ops: `ops/__init__.py` installs them, and these are their types.
     if TYPE_CHECKING:
@@ -347,7 +350,7 @@ class Tensor(Box):
 
 def raw(value: Any) -> Any:
     """Return the array of a Tensor, anything else as it is."""
-    return value._data if isinstance(value, Tensor) else value
+    return value._value if isinstance(value, Tensor) else value
 
 
 def as_array(data: Any) -> Array:

@@ -105,7 +105,7 @@ class _Reader:
 
     def input(self, name: str, value: Any) -> Any:
         """Return an argument, tracked if it can be, and remember its name."""
-        data = value._data if isinstance(value, Tensor) else value
+        data = value._value if isinstance(value, Tensor) else value
         if isinstance(data, float):
             data = np.asarray(data)
         if not _is_array(data) or data.dtype.kind not in "biufc":
@@ -143,9 +143,9 @@ class _Reader:
         vertex = Vertex("parameter", path, parameter.shape, parameter.dtype)
         if parameter.requires_grad:
             self.nodes.setdefault(parameter._node, vertex)
-        elif id(parameter._data) not in self.arrays:
+        elif id(parameter._value) not in self.arrays:
             vertex.notes = ("frozen",)
-            self._remember(parameter._data, vertex)
+            self._remember(parameter._value, vertex)
 
     def variables(self, f: Any) -> None:
         """Remember what a function calls the Tensors that it reaches without an argument."""
@@ -202,7 +202,7 @@ class _Reader:
 
     def _outputs(self, results: Sequence[Tensor]) -> None:
         for k, t in enumerate(results, 1):
-            source = self._constant(t._data) if t._node is None else self._source(t._node)
+            source = self._constant(t._value) if t._node is None else self._source(t._node)
             name = "output" if len(results) == 1 else f"output {k}"
             if t.name and not t.is_leaf:
                 name = t.name
