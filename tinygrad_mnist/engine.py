@@ -212,7 +212,7 @@ def _prepared(node: Node, g: Any, record: bool) -> tuple[list[Any], list[Any]]:
     prepared: list[Any] = []
     results: dict[Any, Any] = {}
     for rule, value in zip(node.plan.table, node.saved or ()):  # noqa: B905
-        values = (value,) if len(rule.names) == 1 else value or ()
+        values = () if not rule.names else (value,) if len(rule.names) == 1 else value
         if record:
             values = tuple(_relinked(node, n, v) for n, v in zip(rule.names, values, strict=True))
         if rule.place is None:

@@ -72,7 +72,8 @@ class Plan:
         places = {k: j for j, (k, _) in enumerate(operands)}
         self.locks = tuple((k, places.get(k)) for k in self.kept)  # with their place in `parents`
         self.saves_x, self.saves_y = 0 in slots, 1 in slots
-        self.shaped = any(slot > len(op.names) + 1 for slot in slots)
+        first = len(op.names) + 2
+        self.shaped = {slot - first for slot in slots if slot >= first}  # whose shape is saved
         self.save = self._saver(len(op.names) + 1)
 
     def _saver(self, none: int) -> Callable[[Any], tuple[Any, ...]]:
@@ -177,7 +178,8 @@ class Op:
         self.positional = sum(p.kind in _POSITIONAL for p in parameters)
         kinds = [p.kind for p in parameters]
         self.variadic = kinds.index(_VARIADIC) if _VARIADIC in kinds else None
-        self.lists = {p.name for p in parameters if _takes_list(p)}
+        ufunc = isinstance(self.forward, np.ufunc)
+        self.lists = {p.name for p in parameters if _takes_list(p) and not ufunc}
         for p in parameters:
             if p.kind is p.VAR_KEYWORD:
                 raise TypeError(f"op {self.name!r} takes **{p.name}: name each parameter instead")
@@ -472,7 +474,7 @@ class Op:
                 return out  # integers: piecewise constant
         values = [*raw, tuple(results) if several else out, None]
         if plan.shaped:
-            values += [_shapes(value) for value in raw]
+            values += [_shapes(v) if k in plan.shaped else None for k, v in enumerate(raw)]
         saved = plan.save(values)
         for k in range(len(raw)) if shared else plan.kept:
             saved = (*saved, self._hold(raw, nodes, k))
