@@ -111,12 +111,20 @@ def test_argnums_may_be_a_list_or_a_range():
     assert grad(f, range(2))(2.0, 3.0) == (3.0, 2.0)
 
 
+def test_argnums_may_be_numpys_integers():
+    f = lambda x, y: x * y  # noqa: E731
+    assert grad(f, np.int64(1))(2.0, 3.0) == 2.0
+    assert grad(f, (np.int64(0), np.int8(-1)))(2.0, 3.0) == (3.0, 2.0)
+
+
 @pytest.mark.parametrize("what", [grad, value_and_grad, jacobian], ids=lambda f: f.__name__)
 def test_argnums_that_are_not_there_are_refused(what):
     f = lambda x, y=1.0: x * y  # noqa: E731
     for wrong in (1, 2, -2):
         with pytest.raises(ValueError, match=r"argnums=.*was called with 1"):
             what(f, wrong)(1.0)
+    with pytest.raises(ValueError, match=r"argnums=.*was called with 1"):
+        what(f, (0, 5))(1.0)
     with pytest.raises(ValueError, match="names one argument twice"):
         what(f, (0, -2))(1.0, 2.0)
     for wrong in (1.5, True, "x", None):
@@ -500,6 +508,11 @@ def test_the_hessian_of_a_structure_has_blocks():
 def test_the_jacobian_of_a_constant_is_zero():
     assert np.array_equal(jacobian(lambda x: np.ones(2))(np.ones(3)), np.zeros((2, 3)))
     assert np.array_equal(jacobian(lambda x: Tensor(np.ones(2)))(np.ones(3)), np.zeros((2, 3)))
+
+
+def test_a_jacobian_refuses_complex_results():
+    with pytest.raises(TypeError, match="complex"):
+        jacobian(lambda x: x * 1j)(np.ones(2))
 
 
 def test_jacobians_can_be_differentiated():

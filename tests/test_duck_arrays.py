@@ -8,7 +8,9 @@ from tinygrad_mnist import (
     Tensor,
     checkpoint,
     grad,
+    hessian,
     hvp,
+    jvp,
     map_gradient,
     ops,
     optim,
@@ -163,6 +165,19 @@ def test_functions_of_functions_stay_in_the_class():
     assert (type(out), type(pull(v)[0])) == (Duck, Duck)
     assert type(hvp(f, x, v)) is Duck
     assert np.array_equal(hvp(f, x, v).array, 6 * x.array * v.array)
+
+
+def test_forward_mode_stays_in_the_class():
+    x, v = duck([1.0, 2.0]), duck([0.5, -1.0])
+    out, tangent = jvp(cube, (x,), (v,))
+    assert (type(out), type(tangent)) == (Duck, Duck)
+    assert np.array_equal(tangent.array, 3 * x.array**2 * v.array)
+
+
+def test_a_hessian_stays_in_the_class():
+    h = hessian(lambda x: total(cube(x)))(duck([1.0, 2.0]))
+    assert type(h) is Duck
+    assert np.array_equal(h.array, np.diag([6.0, 12.0]))
 
 
 def test_zero_stays_zero_in_the_class():

@@ -18,6 +18,7 @@ from tinygrad_mnist import (
     map_gradient,
     no_grad,
     ops,
+    optim,
     vjp,
 )
 
@@ -262,3 +263,42 @@ def test_numpys_error_handling_is_the_users_in_the_second_run():
     with np.errstate(divide="ignore"):
         y = checkpoint(lambda x: np.where(x > 0, np.log(x), x))(leaf([0.0, 1.0]))
         y.backward([1.0, 1.0])
+
+
+@pytest.mark.parametrize("through", ["argument", "closure"])
+def test_data_assigned_between_a_checkpoint_and_backward_is_refused(through):
+    p = leaf([1.0, 2.0])
+    if through == "argument":
+        loss = checkpoint(lambda p: total(p * p))(p)
+    else:
+        loss = checkpoint(lambda: total(p * p))()
+    p.data = np.array([10.0, 20.0])
+    with pytest.raises(RuntimeError, match=r"data of a parameter was replaced.*before the optim"):
+        loss.backward()
+    assert p.grad is None
+
+
+def test_an_optimizer_step_between_a_checkpoint_and_backward_is_refused():
+    p = leaf([1.0, 2.0])
+    first, second = total(p * p), checkpoint(lambda: total(p * p))()
+    first.backward(retain_graph=True)
+    optim.SGD([p], lr=0.25).step()
+    p.grad = None
+    with pytest.raises(RuntimeError, match="data of a parameter was replaced"):
+        second.backward()
+    assert p.grad is None
+
+
+@pytest.mark.parametrize(
+    ("constants", "change"),
+    [([2.0, 3.0], lambda c: c.__setitem__(0, 100.0)), ({"a": 2.0}, lambda c: c.update(a=100.0))],
+    ids=["list", "dict"],
+)
+def test_a_list_or_dict_given_to_a_checkpoint_may_be_changed_afterwards(constants, change):
+    x = leaf([1.0, 1.0])
+    f = lambda x, c: total(x * (c["a"] if isinstance(c, dict) else c))  # noqa: E731
+    expected = grad(f)(x.data, constants)
+    loss = checkpoint(f)(x, constants)
+    change(constants)
+    loss.backward()
+    assert np.array_equal(x.grad, expected)

@@ -225,6 +225,22 @@ def test_a_view_of_a_leaf_locks_it_on_both_paths():
         assert p.data.flags.writeable
 
 
+@pytest.mark.parametrize("calls", [1, 2, 3])
+def test_an_input_that_is_returned_as_a_hidden_result_is_locked_in_every_call(calls):
+    @op(hidden=1)
+    def square(x):
+        return x * x, x
+
+    square.defvjp(x=lambda g, out: 2.0 * g[0] * out[1])
+    for _ in range(calls):
+        p = leaf([1.0, 2.0])
+        out = square(p)
+    with pytest.raises(ValueError, match="read-only"):
+        p.data[...] = 9.0
+    out.backward([1.0, 1.0])
+    assert np.array_equal(p.grad, [2.0, 4.0])
+
+
 NO_NUMBERS = {
     "None": None,
     "str": "a",
@@ -251,7 +267,7 @@ def test_what_is_no_number_is_refused_by_both(name, stranger):
                 call(*arguments)
 
 
-@pytest.mark.parametrize("dtype", ["M8[s]"])
+@pytest.mark.parametrize("dtype", ["M8[s]", "m8[s]"], ids=["dates", "lengths of time"])
 @pytest.mark.parametrize("name", [name for name in UFUNCS if name not in UNARY])
 def test_times_and_dates_are_refused_by_both(name, dtype):
     array = np.array([1, 2]).astype(dtype)

@@ -3,6 +3,7 @@
 import copy
 import operator
 import pickle
+from contextlib import nullcontext
 from fractions import Fraction
 
 import numpy as np
@@ -194,6 +195,7 @@ COMPLAINTS = (
 )
 
 
+@pytest.mark.parametrize("switch", [nullcontext, no_grad], ids=["recording", "no_grad"])
 @pytest.mark.parametrize("t", [leaf([1.0, 2.0]), Tensor(3.0)], ids=["tracked", "0-d"])
 @pytest.mark.parametrize("stranger", STRANGERS.values(), ids=STRANGERS)
 @pytest.mark.parametrize(
@@ -201,12 +203,12 @@ COMPLAINTS = (
     [*ARITHMETIC.values(), operator.matmul, operator.floordiv, divmod],
     ids=[*ARITHMETIC, "@", "//", "divmod"],
 )
-def test_what_is_no_number_is_refused_from_both_sides(operation, stranger, t):
-    with pytest.raises(TypeError, match=COMPLAINTS):
+def test_what_is_no_number_is_refused_from_both_sides(operation, stranger, t, switch):
+    with switch(), pytest.raises(TypeError, match=COMPLAINTS):
         operation(t, stranger)
     if operation is operator.mod and isinstance(stranger, (str, bytes)):
         return  # which formats
-    with pytest.raises(TypeError, match=COMPLAINTS):
+    with switch(), pytest.raises(TypeError, match=COMPLAINTS):
         operation(stranger, t)
 
 
@@ -230,13 +232,26 @@ def test_what_is_no_number_is_unequal_and_has_no_order(stranger):
         np.array([object(), 1.0]),
         np.array(["a", "b"]),
         np.array([1, 2], "M8[s]"),
+        np.array([1, 2], "m8[s]"),
+        np.timedelta64(1),
         np.zeros(2, [("a", float)]),
         [None, 1.0],
         ["a", "b"],
         Fraction(1, 2),
         10**400,
     ],
-    ids=repr,
+    ids=[
+        "objects",
+        "texts",
+        "dates",
+        "lengths_of_time",
+        "length_of_time",
+        "records",
+        "list_with_None",
+        "list_of_texts",
+        "Fraction",
+        "huge",
+    ],
 )
 @pytest.mark.parametrize(
     "operation", [*ARITHMETIC.values(), operator.matmul], ids=[*ARITHMETIC, "@"]
@@ -269,10 +284,20 @@ EVERY = {**ARITHMETIC, **PLAIN, "@": operator.matmul, "divmod": divmod}
 
 
 @pytest.mark.parametrize("operation", EVERY.values(), ids=EVERY)
-def test_an_operand_that_knows_better_is_asked(operation):
+@pytest.mark.parametrize("switch", [nullcontext, no_grad], ids=["recording", "no_grad"])
+def test_an_operand_that_knows_better_is_asked(operation, switch):
     for t in (leaf(X), Tensor(X)):
-        assert operation(t, Polite()) == "mine"
-        assert operation(Polite(), t) == "mine"
+        with switch():
+            assert operation(t, Polite()) == "mine"
+            assert operation(Polite(), t) == "mine"
+
+
+@pytest.mark.parametrize("operation", ARITHMETIC.values(), ids=ARITHMETIC)
+def test_masked_arrays_do_not_lose_the_gradient_in_silence(operation):
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    for call in (lambda t: operation(masked, t), lambda t: operation(t, masked)):
+        with pytest.raises(TypeError, match=r"history would be lost|does not take"):
+            call(leaf(X))
 
 
 def test_bits_have_no_operators():
@@ -499,6 +524,11 @@ def test_membership_looks_at_the_entries():
     assert 1.0 in leaf(1.0)
 
 
+@pytest.mark.parametrize("stranger", STRANGERS.values(), ids=STRANGERS)
+def test_what_is_no_number_is_in_no_tensor(stranger):
+    assert stranger not in leaf([1.0, 2.0])
+
+
 def test_hashes_go_by_identity():
     t, u = leaf(1.0), leaf(1.0)
     assert len({t, u, t}) == 2
@@ -520,6 +550,10 @@ def test_hashes_go_by_identity():
 def test_repr_shows_values_dtype_and_whether_it_is_tracked(t, text):
     assert repr(t) == text
     assert str(t) == text
+
+
+def test_repr_of_an_empty_tensor_shows_its_shape():
+    assert repr(Tensor(np.zeros((2, 0)))) == "Tensor([], shape=(2, 0))"
 
 
 def test_a_long_repr_is_shortened():
@@ -681,6 +715,20 @@ def test_grad_may_be_assigned_on_a_leaf_alone_and_in_its_shape():
     for other in (t * 2.0, Tensor([1.0])):
         with pytest.raises(AttributeError, match="only a leaf with requires_grad=True"):
             other.grad = np.ones(2)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[3, 4], np.ones(2), np.ones(2, np.float16)],
+    ids=["list_of_integers", "float64", "float16"],
+)
+def test_an_assigned_gradient_has_the_dtype_of_its_leaf(value):
+    t = Tensor(np.ones(2, np.float32), requires_grad=True)
+    t.grad = value
+    assert t.grad.dtype == np.float32
+    t.sum().backward()
+    assert t.grad.dtype == np.float32
+    assert np.array_equal(t.grad, np.add(value, 1))
 
 
 def test_a_leaf_can_be_frozen_and_unfrozen():
