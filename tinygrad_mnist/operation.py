@@ -23,7 +23,7 @@ from tinygrad_mnist.graph import (
     owner_of,
     read_only,
 )
-from tinygrad_mnist.recording import PLAIN, box, record_any, record_binary, record_unary
+from tinygrad_mnist.recording import PLAIN, box, is_masked, record_any, record_binary, record_unary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -332,7 +332,7 @@ class Op:
         mode = current_mode() if modes else NORMAL
         raw = self._bind(args, kwargs)
         nodes: dict[int, Any] = {}  # of each input that is a Tensor, or a list with Tensors
-        boxed = lists = False
+        boxed = lists = masked = False
         for k, value in enumerate(raw):
             if value.__class__ in PLAIN:
                 continue
@@ -348,6 +348,14 @@ class Op:
                     nodes[k] = [_node_in_list(v) for v in value]
                 elif self.names[k] in self.rules and self.names[k] not in self.lists:
                     raw[k] = np.asarray(value)
+                masked |= any(map(is_masked, raw[k]))
+            else:
+                masked |= is_masked(value)
+        if masked and boxed:
+            raise TypeError(
+                f"{self.name} of a Tensor and a masked array would lose the mask: give "
+                "np.ma.filled(m, value) for it, or np.where(mask, 0, t) in its place"
+            )
         out = self.forward(*raw) if len(raw) == self.positional else self._forward(raw)
         return self._finish(raw, nodes, out, boxed, lists, mode)
 

@@ -37,11 +37,16 @@ def results_are(cls: type[Box]) -> type[Box]:
     return cls
 
 
+def is_masked(value: Any) -> bool:
+    """Return whether a value is a masked array, whose mask no op would look at."""
+    return hasattr(value, "filled") and hasattr(value, "mask")
+
+
 def is_operand(value: Any) -> bool:
     """Return whether NumPy can make an array of `value`; else its own class may answer."""
     if isinstance(value, (Box, np.generic, numbers.Number, list, tuple)):
         return True
-    if hasattr(value, "filled"):  # a masked array would lose its mask
+    if is_masked(value):
         return False
     return getattr(value, "__array_ufunc__", None) is not None or hasattr(value, "__array__")
 
