@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -68,6 +69,10 @@ def rounding(size: Vector, step: float) -> Vector:
     return 8 * EPS * size / step
 
 
+def _span(slope: Vector, error: Vector, size: Vector, step: float) -> Vector:
+    return np.maximum(np.abs(size) * (error > 0), np.abs(slope) * step)
+
+
 class Check(Protocol):
     """A derivative that the rules claim, a number for each entry of x, and how to measure it.
 
@@ -84,11 +89,14 @@ class Check(Protocol):
     def claim(self, x: Vector, /) -> Vector:
         """Return what the rules say."""
 
-    def measure(self, x: Vector, rows: Vector, step: float, /) -> tuple[Vector, Vector]:
-        """Return what differences say for some of the entries, and tolerances."""
+    def measure(self, x: Vector, rows: Vector, step: float, /) -> tuple[Vector, Vector, Vector]:
+        """Return what differences say for some of the entries, tolerances, and spans.
 
-    def look_closer(self) -> None:
-        """From now on allow for what rounds off where terms of the size of the inputs cancel."""
+        A span is the size of what moves with an entry, or how far it moves if that is more.
+        """
+
+    def lenient(self) -> Check:
+        """Return the check with allowance for rounding where terms as large as inputs cancel."""
 
 
 class First:
@@ -100,7 +108,7 @@ class First:
         self.problem, self.cotangent = problem, cotangent
         self.weights = np.abs(cotangent)
         self.scale = self.weights @ np.abs(problem.out) / problem.steps
-        self._terms: Vector | None = None  # that may cancel in each result
+        self._terms = np.zeros(cotangent.size)  # that may cancel in each result
         self._rule_terms = np.zeros(problem.x.size)  # that may cancel in each gradient
 
     def claim(self, x: Vector) -> Vector:
@@ -111,31 +119,25 @@ class First:
                 return as_given
         return self.problem.pull(x, self.cotangent)
 
-    def measure(self, x: Vector, rows: Vector, step: float) -> tuple[Vector, Vector]:
+    def measure(self, x: Vector, rows: Vector, step: float) -> tuple[Vector, Vector, Vector]:
         """Return weighted columns of the Jacobian, every number of which is measured."""
         steps = self.problem.steps[rows]
         directions = np.zeros((rows.size, x.size))
         directions[np.arange(rows.size), rows] = steps
         slope, error = slopes(self.problem.value, x, directions, step)
-        if self._terms is not None:
-            # what is too small to be seen in a result is taken to be what the rules say
-            claimed = steps[:, np.newaxis] * self._claimed_jacobian(x)[rows]
-            unseen = np.abs(claimed - slope) <= rounding(self._terms, step)
-            slope, error = np.where(unseen, claimed, slope), np.where(unseen, 0, error)
+        span = _span(slope, error, self.problem.out, step) @ self.weights / steps
+        error += rounding(self._terms, step)
         tolerance = (error + RELATIVE * np.abs(slope)) @ self.weights / steps
-        return slope @ self.cotangent / steps, tolerance + 8 * EPS * self._rule_terms[rows]
+        return slope @ self.cotangent / steps, tolerance + 8 * EPS * self._rule_terms[rows], span
 
-    def _claimed_jacobian(self, x: Vector) -> Vector:
-        """Return the gradient of each result by itself, one a column."""
-        one_by_one = np.eye(self.cotangent.size)
-        return np.stack([self.problem.pull(x, single) for single in one_by_one], axis=1)
-
-    def look_closer(self) -> None:
+    def lenient(self) -> First:
         """Let terms of the results be as large as the inputs, those of the gradient as 1."""
         x, out = self.problem.x, self.problem.out
-        self._terms = np.maximum(np.abs(out), max(1.0, np.abs(x).max(initial=0.0)))
-        self._rule_terms = np.maximum(np.abs(self.problem.pull(x, self.cotangent)), 1.0)
-        self.scale = np.maximum(self.scale, self._rule_terms)
+        check = copy.copy(self)
+        check._terms = np.maximum(np.abs(out), max(1.0, np.abs(x).max(initial=0.0)))
+        check._rule_terms = np.maximum(np.abs(self.problem.pull(x, self.cotangent)), 1.0)
+        check.scale = np.maximum(self.scale, check._rule_terms)
+        return check
 
 
 class Second:
@@ -161,12 +163,17 @@ class Second:
         _, pull = vjp(lambda *arrays: problem.gradients(arrays, cotangents), *problem.split(x))
         return joined(pull(tuple(problem.split(self.v))))
 
-    def measure(self, x: Vector, rows: Vector, step: float) -> tuple[Vector, Vector]:
+    def measure(self, x: Vector, rows: Vector, step: float) -> tuple[Vector, Vector, Vector]:
         """Return how each entry of the gradient changes along v."""
         slope, error = slopes(self._gradient, x, self.v[np.newaxis], step)
-        error = error[0] + rounding(self._terms, step / 2 ** (LEVELS - 1))
-        return slope[0, rows], (error + RELATIVE * np.abs(slope[0]))[rows]
+        span = _span(slope, error, self.scale, step)[0, rows]
+        slope, error = slope[0, rows], error[0, rows]
+        error += rounding(self._terms[rows], step / 2 ** (LEVELS - 1))
+        error += 8 * EPS * self._terms[rows] * np.abs(self.v).max(initial=0.0)  # in the claim
+        return slope, error + RELATIVE * np.abs(slope), span
 
-    def look_closer(self) -> None:
+    def lenient(self) -> Second:
         """Let terms of the gradient be as large as 1."""
-        self.scale = self._terms = np.maximum(self.scale, 1.0)
+        check = copy.copy(self)
+        check.scale = check._terms = np.maximum(self.scale, 1.0)
+        return check

@@ -28,6 +28,15 @@ LINE = (-np.inf, np.inf)
 class Problem:
     """A function at a point, seen as one from a vector of numbers to another.
 
+    Parameters
+    ----------
+    f : callable or Op
+    args, kwargs
+        What to call it with.
+    inputs : dict, optional
+        Names of the differentiable parameters, and the open intervals that they live in; by
+        default all, those of an op that have a rule.
+
     Attributes
     ----------
     name : str
@@ -44,6 +53,8 @@ class Problem:
 
     Raises
     ------
+    GradientError
+        If the function changes an input.
     TypeError
         If nothing of floating-point numbers goes in or comes out.
     ValueError
@@ -55,17 +66,18 @@ class Problem:
         f: Callable[..., Any],
         args: Sequence[Any],
         kwargs: Mapping[str, Any] | None = None,
-        domain: Mapping[str, Interval] | None = None,
+        inputs: Mapping[str, Interval] | None = None,
     ) -> None:
         self.f, self.name = f, function_name(f)
         named = _named(f, args) | dict(kwargs or {})
         roots = [root for root, value in named.items() for _ in _paths(value)]
         names = [path for root, value in named.items() for path in _paths(value, root)]
         self._leaves, self._rebuild = flatten([list(args), dict(kwargs or {})])
+        if inputs is None:
+            domain, known = (f.domain, f.rules) if isinstance(f, Op) else ({}, roots)
+            inputs = {root: domain.get(root, LINE) for root in known}
         self._places = [
-            k
-            for k, leaf in enumerate(self._leaves)
-            if is_float(leaf) and (not isinstance(f, Op) or roots[k] in f.rules)
+            k for k, leaf in enumerate(self._leaves) if is_float(leaf) and roots[k] in inputs
         ]
         if not self._places:
             raise TypeError(
@@ -73,26 +85,28 @@ class Problem:
                 "of floating-point numbers (1.0, not 1)"
             )
         self.given = [np.asarray(raw(self._leaves[k])) for k in self._places]
-        if domain is None:
-            domain = f.domain if isinstance(f, Op) else {}
         self.parts: list[Part] = []
         for k, array in zip(self._places, self.given, strict=True):
             start = self.parts[-1].stop if self.parts else 0
-            interval = domain.get(roots[k], LINE)
-            self.parts.append(Part(names[k], start, start + array.size, array.shape, interval))
+            stop = start + array.size
+            self.parts.append(Part(names[k], start, stop, array.shape, inputs[roots[k]]))
         self.x = joined(self.given)
         self.steps = joined([part.steps(self.x) for part in self.parts])
         self._look()
 
     def _look(self) -> None:
         """Call the function, before any derivative, to see that it can be checked."""
+        x = self.x.copy()
         with quiet():
             results = self.call([array.copy() for array in self.given])
             self._shapes = [np.shape(raw(result)) for result in results]
-            self.out = self.value(self.x)
-            again = self.value(self.x)
+            self.out = self.value(x)
+            again = self.value(self.x.copy())
         if not results:
             raise TypeError(f"{self.name} returned no floating-point numbers to differentiate")
+        for part, after, before in zip(self.parts, self.split(x), self.split(self.x), strict=True):
+            if not np.array_equal(after, before):
+                raise GradientError(f"{self.name} changes its input {part.name}: write to a copy")
         if not np.isfinite(self.out).all():
             raise ValueError(
                 f"{self.name} is not finite at these inputs, so it has no derivative there: choose "
@@ -145,8 +159,7 @@ class Problem:
         Raises
         ------
         GradientError
-            If a gradient has not its input's shape and dtype, or if an input or a cotangent is
-            changed on the way.
+            If a gradient has not its input's shape and dtype, or if a rule writes to an array.
         """
         seen: list[tuple[Any, Any]] = []
 
@@ -154,7 +167,6 @@ class Problem:
             results = self.call(inputs)
             return [map_gradient(r, lambda g: seen.append((g, np.array(g)))) for r in results]
 
-        before = [array.copy() for array in self.given]
         try:
             _, pull = vjp(watched, *self.given)
             gradients = pull(self.outputs(cotangent))
@@ -162,17 +174,15 @@ class Problem:
             if "read-only" not in str(error):
                 raise
             raise GradientError(
-                f"{self.name}, or a rule of it, writes to an array that it was given ({error}): "
-                "write to a copy"
+                f"a rule of {self.name} writes to an array that it was given ({error}): write to "
+                "a copy"
             ) from error
-        for part, array, old, g in zip(self.parts, self.given, before, gradients, strict=True):
+        for part, array, g in zip(self.parts, self.given, gradients, strict=True):
             if g.shape != array.shape or g.dtype != array.dtype:
                 raise GradientError(
                     f"the gradient of {self.name} with respect to {part.name} has shape {g.shape} "
                     f"and dtype {g.dtype}, but the input has {array.shape} and {array.dtype}"
                 )
-            if not np.array_equal(array, old, equal_nan=True):
-                raise GradientError(f"{self.name} changes its input {part.name}: write to a copy")
         if not all(np.array_equal(g, old, equal_nan=True) for g, old in seen):
             raise GradientError(f"a rule of {self.name} changes the cotangent g: write to a copy")
         return joined(gradients)

@@ -39,14 +39,14 @@ class Call:
     ----------
     op : Op
     arguments : dict
-        Static ones, and arrays that were drawn.
-    domain : dict
-        Where each parameter was drawn from, if not from the whole line.
+        Those of the case, which are constant, and the arrays that were drawn.
+    drawn : dict
+        For each parameter that arrays were drawn for, the interval that they lie in.
     """
 
     op: Op
     arguments: dict[str, Any]
-    domain: dict[str, Interval]
+    drawn: dict[str, Interval]
 
     @property
     def args(self) -> tuple[Any, ...]:
@@ -65,7 +65,7 @@ class Call:
 
     def problem(self) -> Problem:
         """Return the call as a point to check the op at."""
-        return Problem(self.op, self.args, self.kwargs, self.domain)
+        return Problem(self.op, self.args, self.kwargs, self.drawn)
 
 
 def calls(op: Op, case: int | None = None) -> SearchStrategy[Call]:
@@ -112,25 +112,25 @@ def draw_call(op: Op, choose: Choose, case: int | None = None) -> Call:
                 f"nothing can be drawn for op {op.name!r}: its parameter {name!r} has no gradient "
                 f"rule, so a value must stand in cases, as in cases=({{{name!r}: ...}},)"
             )
-    least = 0
-    while True:
-        drawn: dict[str, Any] = {}
+    for least in (0, 1, 2):
+        arguments, intervals = dict(static), {}
+        axes: list[tuple[int, ...]] = []
         for name, several in _draw_shapes(op, shapes, static, choose, least).items():
-            interval = domain.get(name, LINE)
-            arrays = [_draw_array(shape, interval, choose) for shape in several]
-            drawn[name] = arrays if _is_list(op, name) else arrays[0]
+            intervals[name] = domain.get(name, LINE)
+            arrays = [_draw_array(shape, intervals[name], choose) for shape in several]
+            arguments[name] = arrays if _is_list(op, name) else arrays[0]
+            axes += several
         try:
-            return _settled(Call(op, static | drawn, domain), drawn)
+            return _settled(Call(op, arguments, intervals))
         except (ValueError, IndexError, ArithmeticError) as error:
-            axes = [array.shape for array in flatten(drawn)[0]]
-            least += 1
-            if least <= 2 and any(n < least for shape in axes for n in shape):
+            if least < 2 and any(n < 2 for shape in axes for n in shape):
                 continue
             raise ValueError(
                 f"op {op.name!r} does not take arrays of shapes {', '.join(map(str, axes))}, drawn "
                 f"for its case {op.cases[number]}: {error}; its shapes={shapes!r} and "
                 f"domain={domain} must say what it takes"
             ) from error
+    raise AssertionError("the last round returns or raises")
 
 
 def _is_list(op: Op, name: str) -> bool:
@@ -148,7 +148,7 @@ def _draw_shapes(
     free = [name for name in op.names if name in op.rules and name not in static]
     names = [name for name in free if name in op.required]
     lists = [name for name in names if _is_list(op, name)]
-    groups = _read_groups(op, text) if text else [["…"]] * (len(names) + 2 * len(lists))
+    groups = [["…"]] * (len(names) + 2 * len(lists)) if text is None else _read_groups(op, text)
     if not lists:
         names = [*names, *(name for name in free if name not in names)][
             : max(len(groups), len(names))
@@ -241,7 +241,7 @@ def _laid_out(array: Array, layout: str) -> Array:
     return array
 
 
-def _settled(call: Call, drawn: Mapping[str, Any]) -> Call:
+def _settled(call: Call) -> Call:
     """Return the call with its arrays moved towards the middle until its results are finite.
 
     Raises
@@ -255,8 +255,8 @@ def _settled(call: Call, drawn: Mapping[str, Any]) -> Call:
         if all((np.abs(result) < REACH).all() for result in results if is_float(result)):
             return call
         nearer = {}
-        for name in drawn:
-            middle = _middle(call.domain.get(name, LINE))
+        for name, interval in call.drawn.items():
+            middle = _middle(interval)
             arrays, rebuild = flatten(call.arguments[name])
             nearer[name] = rebuild([middle + (a - middle) / a.dtype.type(4) for a in arrays])
         call = replace(call, arguments=call.arguments | nearer)
