@@ -23,7 +23,6 @@ STEPS = tuple(0.05 / 8**k for k in range(12))  # of one measurement after anothe
 SHARP = 1e-2  # a measurement with a larger error than this, relative to the number, says nothing
 CLEAR = 1e-4  # after one with a smaller error than this no other is needed
 NOTHING = 1e-4  # of the scale of a number: as good as 0
-ROUGH = 1e-3  # of what it spans: below this fall a smooth function's errors as steps shrink
 AROUND = (1e-3, 1e-6, 1e-9)  # how far from a kink, relative to a step, its sides are looked at
 SIDES = 64  # how many points around a kink are looked at before a claim is called wrong
 
@@ -135,12 +134,11 @@ def judge(check: Check, x: Vector, rows: Vector, steps: Sequence[float] = STEPS)
     known, right, rough = np.zeros((3, rows.size), bool)
     pending = np.arange(rows.size)
     for step in steps:
-        value, error, span = check.measure(x, rows[pending], step)
-        rough[pending] = error * step > ROUGH * span
+        value, error, rough[pending] = check.measure(x, rows[pending], step)
         size = np.maximum(np.abs(value), np.where(finite, np.abs(claimed), 0)[pending])
         sharp = error <= np.maximum(SHARP * size, nothing[pending])
         before, trust = measured[pending], tolerance[pending]
-        contradicts = sharp & (np.abs(value - before) > error + trust)
+        contradicts = np.abs(value - before) > error + trust
         better = contradicts | (error < trust)
         measured[pending] = np.where(better, value, before)
         tolerance[pending] = np.where(better, error, trust)

@@ -69,8 +69,15 @@ def rounding(size: Vector, step: float) -> Vector:
     return 8 * EPS * size / step
 
 
-def _span(slope: Vector, error: Vector, size: Vector, step: float) -> Vector:
-    return np.maximum(np.abs(size) * (error > 0), np.abs(slope) * step)
+def _is_rough(slope: Vector, error: Vector, size: Vector, step: float) -> Vector:
+    """Return whether differences do not shrink with the step, as across jumps, or teeth of a saw.
+
+    A smooth function's error over a step is much less than the size of what moves, or than how far
+    it moves; a step of less than 1e-9 is taken for that, because of rounding.
+    """
+    span = np.maximum(np.abs(size) * (error > 0), np.abs(slope) * (step + 1e-9))
+    rough: Vector = error * step > 1e-3 * span
+    return rough
 
 
 class Check(Protocol):
@@ -90,9 +97,9 @@ class Check(Protocol):
         """Return what the rules say."""
 
     def measure(self, x: Vector, rows: Vector, step: float, /) -> tuple[Vector, Vector, Vector]:
-        """Return what differences say for some of the entries, tolerances, and spans.
+        """Return what differences say for some of the entries, tolerances, and whether it is rough.
 
-        A span is the size of what moves with an entry, or how far it moves if that is more.
+        Where the function is rough at the smallest step, differences say nothing.
         """
 
     def lenient(self) -> Check:
@@ -125,10 +132,10 @@ class First:
         directions = np.zeros((rows.size, x.size))
         directions[np.arange(rows.size), rows] = steps
         slope, error = slopes(self.problem.value, x, directions, step)
-        span = _span(slope, error, self.problem.out, step) @ self.weights / steps
+        rough = _is_rough(slope, error, self.problem.out, step).any(axis=1)
         error += rounding(self._terms, step)
         tolerance = (error + RELATIVE * np.abs(slope)) @ self.weights / steps
-        return slope @ self.cotangent / steps, tolerance + 8 * EPS * self._rule_terms[rows], span
+        return slope @ self.cotangent / steps, tolerance + 8 * EPS * self._rule_terms[rows], rough
 
     def lenient(self) -> First:
         """Let terms of the results be as large as the inputs, those of the gradient as 1."""
@@ -166,11 +173,11 @@ class Second:
     def measure(self, x: Vector, rows: Vector, step: float) -> tuple[Vector, Vector, Vector]:
         """Return how each entry of the gradient changes along v."""
         slope, error = slopes(self._gradient, x, self.v[np.newaxis], step)
-        span = _span(slope, error, self.scale, step)[0, rows]
+        rough = _is_rough(slope, error, self.scale, step)[0, rows]
         slope, error = slope[0, rows], error[0, rows]
         error += rounding(self._terms[rows], step / 2 ** (LEVELS - 1))
         error += 8 * EPS * self._terms[rows] * np.abs(self.v).max(initial=0.0)  # in the claim
-        return slope, error + RELATIVE * np.abs(slope), span
+        return slope, error + RELATIVE * np.abs(slope), rough
 
     def lenient(self) -> Second:
         """Let terms of the gradient be as large as 1."""
