@@ -181,10 +181,12 @@ def test_a_run_leaves_its_files_and_nothing_else(run):
 def test_the_results_are_those_of_the_saved_network_on_the_test_images(config, run):
     evaluation = evaluate(run.model(), load_examples(config).test)
     results = run.results()
-    assert (results["loss"], results["accuracy"]) == (evaluation.loss, evaluation.accuracy)
+    # evaluated here with the machine's own number of BLAS threads, which changes the last bits
+    assert results["loss"] == pytest.approx(evaluation.loss, rel=1e-6)
+    assert results["accuracy"] == evaluation.accuracy
     assert (results["epochs"], len(evaluation.labels)) == (2, TEST)
     last = run.epochs()[-1]
-    assert (last.test_loss, last.test_accuracy) == (evaluation.loss, evaluation.accuracy)
+    assert (last.test_loss, last.test_accuracy) == (results["loss"], results["accuracy"])
     assert last.validation_loss is None
 
 

@@ -132,7 +132,7 @@ class First:
         directions = np.zeros((rows.size, x.size))
         directions[np.arange(rows.size), rows] = steps
         slope, error = slopes(self.problem.value, x, directions, step)
-        rough = _is_rough(slope, error, self.problem.out, step).any(axis=1)
+        rough = np.asarray(np.any(_is_rough(slope, error, self.problem.out, step), axis=1))
         error += rounding(self._terms, step)
         tolerance = (error + RELATIVE * np.abs(slope)) @ self.weights / steps
         return slope @ self.cotangent / steps, tolerance + 8 * EPS * self._rule_terms[rows], rough
