@@ -481,7 +481,7 @@ def test_what_is_drawn_for_an_op_of_the_whole_line_leaves_nothing_out():
     ):
         assert wanted.sum() > 10
     assert {array.ndim for array in arrays} == {0, 1, 2, 3}
-    assert {n for array in arrays for n in array.shape} == {0, 1, 2, 3, 4}
+    assert {n for array in arrays for n in array.shape} == {0, 1, 2, 3, 4, 5}
     assert {array.dtype for array in arrays} == {np.dtype(np.float32), np.dtype(np.float64)}
     for wanted in (
         [not array.flags.c_contiguous for array in arrays],

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Choose = Callable[[Sequence[Any]], Any]  # takes one of several: the only chance in a draw
     Array = np.ndarray[Any, Any]
 
-SIZES = (2, 3, 1, 2, 3, 1, 4, 2, 3, 1, 2, 0)  # of an axis; an empty one leaves nothing to check
+SIZES = (2, 3, 1, 2, 3, 1, 4, 2, 3, 1, 5, 0)  # of an axis; an empty one leaves nothing to check
 SCALES = (1.0, 3.0, 0.3, 10.0, 100.0, 1e-3, 1e4)
 SPECIAL = (0.0, 1.0, -1.0, 2.0, -3.0, 0.5, 1e-6, -1e6)
 LAYOUTS = ("contiguous", "reversed", "strided", "transposed")
