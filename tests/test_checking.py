@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -366,17 +365,6 @@ def test_inputs_may_be_tensors_of_any_dtype_layout_and_size():
         0.3,
     ):
         gradcheck(lambda x: np.exp(x) * x, x)
-
-
-def test_many_inputs_need_memory_in_proportion():
-    x = np.linspace(-1, 1, 2000)
-    tracemalloc.start()
-    try:
-        assert gradcheck(lambda x: np.sum(x * x), x).compared == 2 * x.size
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 200 * x.nbytes
 
 
 def test_constants_are_not_differentiated():

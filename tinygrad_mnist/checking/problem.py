@@ -241,10 +241,7 @@ def quiet() -> Iterator[None]:
 
 def _named(f: Callable[..., Any], args: Sequence[Any]) -> dict[str, Any]:
     """Return the positional arguments by the names that the function has for them."""
-    try:
-        signature = f.signature if isinstance(f, Op) else inspect.signature(f)
-    except ValueError:  # older NumPy's own functions have none
-        return {f"argument {k}": value for k, value in enumerate(args)}
+    signature = f.signature if isinstance(f, Op) else inspect.signature(f)
     return dict(signature.bind_partial(*args).arguments)
 
 
