@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 import warnings
@@ -118,6 +119,8 @@ class Optimizer:
             if slot.scratch.shape != leaf.shape or slot.scratch.dtype != leaf.dtype:
                 slot.refit(data)
             slot.steps += 1
+            if not slot.steps % _FLUSH_STEPS:
+                slot.flush()
             change = self._change(slot, data, leaf.grad)
             try:
                 np.subtract(data, change, out=data)
@@ -437,6 +440,30 @@ class _Slot:
             )
         self.scratch, self.spare = np.empty_like(data), np.empty_like(data)
         self.kept = {name: array.astype(data.dtype) for name, array in self.kept.items()}
+
+    def flush(self) -> None:
+        """Set to 0 what has faded to almost nothing in the running means of gradients.
+
+        An entry whose gradient has become 0, such as the weight of a pixel that no image of late
+        has lit, fades towards 0, and rounding stops it at a subnormal number, with which processors
+        are several times slower. Below `_faded` it changes no parameter but one that is as small.
+        """
+        for name in _FADING & self.kept.keys():
+            limit = _faded(self.kept[name].dtype)
+            if limit:
+                kept = self.kept[name]
+                np.multiply(kept, np.abs(kept, out=self.scratch) >= limit, out=kept)
+
+
+_FLUSH_STEPS = 64  # in which momentum 0.9 makes a number 1,000 times smaller: none gets past unseen
+_FADING = {"momentum_buffer", "exp_avg", "grad_avg"}  # not mean squares: they are small by nature
+
+
+@functools.cache
+def _faded(dtype: np.dtype[Any]) -> float:
+    """Return below what a number is 0 for all purposes: 1e-31 for float32, 0 for float16."""
+    info = np.finfo(dtype)
+    return float(info.tiny / info.eps) if info.bits > 16 else 0.0
 
 
 def _share_scratch(slots: list[_Slot]) -> None:
