@@ -107,8 +107,8 @@ def check_single_precision(point):
     """Compare the value with NumPy's in float32, where the gradient is float32 too."""
     inputs = {name: array.astype(np.float32) for name, array in point.inputs.items()}
     check_value(point.call, inputs)
-    for name, gradient in grad(point.of_tensors)(inputs).items():
-        assert gradient.dtype == np.float32, f"float32 {name}: gradient of {gradient.dtype}"
+    for name, got in grad(point.of_tensors)(inputs).items():
+        assert got.dtype == np.float32, f"float32 {name}: gradient of {got.dtype}"
 
 
 def check_first_order(point):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from tests.inventory.checks import check
-from tests.inventory.differences import curvature, gradient, slope
 from tests.inventory.table import CALLS
 
 OPEN = set((Path(__file__).parent / "open.txt").read_text(encoding="utf-8").splitlines())
