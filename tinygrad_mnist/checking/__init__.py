@@ -1,7 +1,28 @@
 """Derivative checks: our gradients against differences, at inputs given or drawn."""
 
+from tinygrad_mnist.checking.diagnosis import diagnose
 from tinygrad_mnist.checking.judging import gradcheck
-from tinygrad_mnist.checking.report import GradientError, Mismatch, Report
+from tinygrad_mnist.checking.report import (
+    Fault,
+    GradientError,
+    GradientWarning,
+    Mismatch,
+    Report,
+)
+from tinygrad_mnist.checking.sample import Diagnosis, Sample
 from tinygrad_mnist.checking.sampling import Call, calls, draw_call
 
-__all__ = ["Call", "GradientError", "Mismatch", "Report", "calls", "draw_call", "gradcheck"]
+__all__ = [
+    "Call",
+    "Diagnosis",
+    "Fault",
+    "GradientError",
+    "GradientWarning",
+    "Mismatch",
+    "Report",
+    "Sample",
+    "calls",
+    "diagnose",
+    "draw_call",
+    "gradcheck",
+]

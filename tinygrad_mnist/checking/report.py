@@ -1,8 +1,20 @@
-"""What a check found: a report, or an error that names the wrong entry."""
+"""What a check found: a report with a verdict, or an error that carries it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import html
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    from tinygrad_mnist.checking.sample import Diagnosis
+
+    Array = np.ndarray[Any, Any]
+
+Verdict = Literal["pass", "wrong", "inconclusive"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +32,7 @@ class Mismatch:
     error : float
         How far the measured value can be trusted.
     wrong, size : int
-        How many entries of the parameter differ, and of how many.
+        How many entries of the parameter differ, and of how many that were looked at.
     """
 
     function: str
@@ -34,33 +46,102 @@ class Mismatch:
     wrong: int
     size: int
 
+    @property
+    def entry(self) -> str:
+        """The entry by the name that it has in the user's code."""
+        return self.parameter + (f"[{', '.join(map(str, self.index))}]" if self.index else "")
+
     def __str__(self) -> str:
         what = "gradient" if self.order == 1 else "gradient of <v, gradient>, v random,"
-        entry = self.parameter + (f"[{', '.join(map(str, self.index))}]" if self.index else "")
         return (
             f"order {self.order}: the {what} of {self.function} with respect to {self.parameter} "
-            f"is wrong at {entry} = {self.at:.9g}: claimed {self.claimed:.9g}, measured "
+            f"is wrong at {self.entry} = {self.at:.9g}: claimed {self.claimed:.9g}, measured "
             f"{self.measured:.9g} ± {self.error:.1g}; {self.wrong} of {self.size} entries differ"
         )
 
 
+@dataclass(frozen=True)
+class Curve:
+    """Claimed and measured derivative by one entry, as that entry moves.
+
+    Attributes
+    ----------
+    entry : str
+    at : float
+        Where the claim was found wrong.
+    t, claimed, measured, error : (k,) array
+        Values of the entry, and the derivatives there.
+    """
+
+    entry: str
+    at: float
+    t: Array
+    claimed: Array
+    measured: Array
+    error: Array
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong, and where to see it.
+
+    Attributes
+    ----------
+    sentence : str
+        What is wrong, in one sentence.
+    mismatch : Mismatch or None
+        The worst entry, where it is a number that is wrong.
+    diagnosis : Diagnosis or None
+        The pattern of what is wrong, where numbers are.
+    inputs : dict
+        The counterexample: arguments by the names that the function has for them.
+    line : str
+        A line of Python that shows the same fault, for `f` by its name.
+    curve : Curve or None
+        Of the worst entry, for `Report.plot`.
+    """
+
+    sentence: str
+    mismatch: Mismatch | None = None
+    diagnosis: Diagnosis | None = None
+    inputs: dict[str, Any] = field(default_factory=dict)
+    line: str = ""
+    curve: Curve | None = None
+
+    def __str__(self) -> str:
+        parts = [self.sentence]
+        if self.diagnosis is not None:
+            parts.append(f"diagnosis: {self.diagnosis}")
+        if self.line:
+            parts.append(f"to repeat: {self.line}")
+        return "\n".join(parts)
+
+
 class GradientError(AssertionError):
-    """A gradient is wrong; the message says which, where, and by how much.
+    """A gradient is wrong; the message says which, where, by how much, and how.
 
     Attributes
     ----------
     mismatch : Mismatch or None
         The worst entry, where it is a number that is wrong.
+    report : Report or None
+        All that the check found.
     """
 
-    def __init__(self, message: object, mismatch: Mismatch | None = None) -> None:
+    def __init__(
+        self, message: object, mismatch: Mismatch | None = None, report: Report | None = None
+    ) -> None:
         super().__init__(str(message))
-        self.mismatch = mismatch
+        self.mismatch, self.report = mismatch, report
+
+
+class GradientWarning(UserWarning):
+    """A gradient could be judged neither right nor wrong; the message says why."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What `gradcheck` compared, and how well it agreed.
+    """What `gradcheck` compared, how well it agreed, and its verdict.
 
     Attributes
     ----------
@@ -71,11 +152,17 @@ class Report:
     compared : int
         Entries of derivatives that were measured and agree.
     kinks : int
-        Those of them that agree only as one of the derivatives around a kink.
+        Those of them that agree only as one of the derivatives around a kink: as a subgradient.
     unjudged : int
         Entries that could not be measured well enough to judge, at a jump for one.
     worst : float
         The largest difference, relative to the entry or to the function's own scale.
+    skipped : int
+        Inputs that were drawn and left out, because the function is not finite there.
+    notes : tuple of str
+        What a reader should know: what kept entries from being judged, what was drawn from where.
+    fault : Fault or None
+        What is wrong.
     """
 
     function: str
@@ -85,6 +172,36 @@ class Report:
     kinks: int = 0
     unjudged: int = 0
     worst: float = 0.0
+    skipped: int = 0
+    notes: tuple[str, ...] = ()
+    fault: Fault | None = field(default=None, compare=False)
+
+    @property
+    def verdict(self) -> Verdict:
+        """``"pass"``, ``"wrong"`` or ``"inconclusive"``.
+
+        Inconclusive is a check of given inputs with an entry that could not be judged, and a search
+        that could judge less than half of what it drew.
+        """
+        if self.fault is not None:
+            return "wrong"
+        allowed = 0 if self.points == 1 else self.compared
+        return "pass" if self.points and self.unjudged <= allowed else "inconclusive"
+
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """The pattern of what is wrong, where numbers are."""
+        return None if self.fault is None else self.fault.diagnosis
+
+    @property
+    def mismatch(self) -> Mismatch | None:
+        """The worst entry, where a number is wrong."""
+        return None if self.fault is None else self.fault.mismatch
+
+    @property
+    def line(self) -> str:
+        """A line of Python that repeats what is wrong."""
+        return "" if self.fault is None else self.fault.line
 
     def __add__(self, other: Report) -> Report:
         return replace(
@@ -94,4 +211,59 @@ class Report:
             kinks=self.kinks + other.kinks,
             unjudged=self.unjudged + other.unjudged,
             worst=max(self.worst, other.worst),
+            skipped=self.skipped + other.skipped,
+            notes=tuple(dict.fromkeys((*self.notes, *other.notes))),
+            fault=self.fault or other.fault,
         )
+
+    def __str__(self) -> str:
+        orders = "order 1" if self.order == 1 else "orders 1 and 2"
+        lines = [f"gradcheck of {self.function}, {orders}: {self.verdict}"]
+        if self.fault is not None:
+            lines += str(self.fault).splitlines()
+        points = "1 point" if self.points == 1 else f"{self.points:,} points"
+        lines.append(
+            f"{self.compared:,} derivatives agree at {points}, the worst to {self.worst:.1g}"
+        )
+        if self.kinks:
+            lines.append(f"{self.kinks:,} of them at kinks, as subgradients")
+        if self.unjudged:
+            lines.append(f"{self.unjudged:,} could not be judged")
+        if self.skipped:
+            lines.append(f"{self.skipped:,} points were skipped: the function is not finite there")
+        return "\n  ".join([*lines, *self.notes])
+
+    def _repr_html_(self) -> str:
+        colour = {"pass": "#2a7d2a", "wrong": "#b3261e", "inconclusive": "#8a6d00"}[self.verdict]
+        head, *rest = str(self).splitlines()
+        rows = "".join(f"<div>{html.escape(line.strip())}</div>" for line in rest)
+        picture = ""
+        if self.fault is not None and self.fault.curve is not None:
+            from tinygrad_mnist.checking.plotting import as_svg
+
+            picture = as_svg(self)
+        return (
+            f'<div style="border-left:4px solid {colour};padding-left:0.8em">'
+            f'<b style="color:{colour}">{html.escape(head)}</b>{rows}{picture}</div>'
+        )
+
+    def plot(self, file: Any = None) -> Figure:
+        """Draw claimed and measured derivative along the worst entry.
+
+        Parameters
+        ----------
+        file : path or file object, optional
+            Where to save the picture as well; its ending says the format.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to draw: no derivative was found wrong.
+        """
+        from tinygrad_mnist.checking.plotting import draw_curve
+
+        return draw_curve(self, file)

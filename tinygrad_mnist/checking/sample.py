@@ -1,0 +1,148 @@
+"""Claimed and measured derivatives as plain numbers, and what a diagnosis says of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from tinygrad_mnist.checking.regions import Region
+
+    Array = np.ndarray[Any, Any]
+
+NOISE = 1e-6  # what rounding in a rule may do, relative to its numbers
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Claimed and measured derivatives by one input at one point.
+
+    A gradient, of a function with one result, is a Jacobian with one row.
+
+    Attributes
+    ----------
+    claimed, measured : (m, n) array
+        Of the m entries of the results by the n entries of the input.
+    error : (m, n) array or float
+        How far the measured numbers can be trusted.
+    x : array
+        The input, of any shape with n entries.
+    out : array or None
+        The results, of any shape with m entries, where they are one array.
+    cotangent, pulled, measured_pull : (m,) and (n,) arrays or None
+        A generic cotangent, what the rule makes of it, and what it should make of it.
+    others : dict
+        Other inputs by name: each its value and its measured Jacobian.
+    at_result : (m, n) array or None
+        The Jacobian measured where the input has the values of the result.
+    claimed_at_result : (m, n) array or None
+        The Jacobian claimed there.
+    sizes : dict
+        Names for numbers that a factor may be, beside those that the shapes give: ``{"the batch
+        size": 32}``.
+    """
+
+    claimed: Array
+    measured: Array
+    error: Array | float = 0.0
+    x: Array | None = None
+    out: Array | None = None
+    cotangent: Array | None = None
+    pulled: Array | None = None
+    measured_pull: Array | None = None
+    others: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
+    at_result: Array | None = None
+    claimed_at_result: Array | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of_gradient(cls, claimed: Any, measured: Any, error: Any = 0.0, **more: Any) -> Sample:
+        """Return the sample of a gradient, in the shape of its input."""
+        claimed, measured = np.asarray(claimed, float), np.asarray(measured, float)
+        error = np.broadcast_to(np.asarray(error, float), measured.shape).reshape(1, -1)
+        return cls(claimed.reshape(1, -1), measured.reshape(1, -1), error, **more)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the input."""
+        return (self.claimed.shape[1],) if self.x is None else self.x.shape
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """Shape of the result."""
+        return (self.claimed.shape[0],) if self.out is None else self.out.shape
+
+    @property
+    def tolerance(self) -> Array:
+        """How far two derivatives may differ and still be the same."""
+        size = np.abs(self.measured)
+        floor = 1e-9 * size.max(initial=0.0)
+        allowed: Array = np.broadcast_to(self.error, size.shape) + NOISE * size + floor
+        return allowed
+
+    @property
+    def wrong(self) -> Array:
+        """Which claims are wrong."""
+        with np.errstate(invalid="ignore"):
+            found: Array = ~(np.abs(self.claimed - self.measured) <= self.tolerance)
+        return found
+
+    def is_pointwise(self) -> bool:
+        """Return whether each entry of the result depends on the same entry of the input."""
+        m, n = self.measured.shape
+        if m != n or self.shape != self.out_shape:
+            return False
+        off = ~np.eye(n, dtype=bool)
+        return bool((np.abs(self.measured)[off] <= self.tolerance[off]).all())
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is wrong, as far as numbers tell.
+
+    Attributes
+    ----------
+    pattern : str
+        A name: ``"sign"``, ``"factor"``, … or ``"unknown"``.
+    sentence : str
+        The same in words.
+    factor : float or None
+        By how much the claim is too large, where that is a number.
+    region : Region or None
+        Where the claim is wrong, if it is right elsewhere.
+    """
+
+    pattern: str
+    sentence: str
+    factor: float | None = None
+    region: Region | None = None
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    def __bool__(self) -> bool:
+        return self.pattern != "unknown"
+
+
+def fits(pairs: Iterable[tuple[Array, Array, Array]]) -> bool:
+    """Return whether claims equal what a pattern expects, within tolerances."""
+    with np.errstate(invalid="ignore"):
+        return all(
+            claimed.shape == expected.shape
+            and bool((np.abs(claimed - expected) <= allowed + NOISE * np.abs(expected)).all())
+            for claimed, expected, allowed in pairs
+        )
+
+
+def same(samples: Sequence[Sample], expected: Callable[[Array, Sample], Array]) -> bool:
+    """Return whether all claims are the measured Jacobians, changed in some way."""
+    return fits((s.claimed, expected(s.measured, s), expected(s.tolerance, s)) for s in samples)
+
+
+def telling(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples that have something to tell: not all their numbers are 0."""
+    return [s for s in samples if (np.abs(s.measured) > s.tolerance).any() or s.claimed.any()]
