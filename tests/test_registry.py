@@ -14,7 +14,8 @@ import pytest
 from tests.strategies import check_derivatives, samples
 from tinygrad_mnist import Tensor, jvp, ops, vjp
 from tinygrad_mnist.autograd import flatten
-from tinygrad_mnist.checking.problem import is_float, quiet
+from tinygrad_mnist.checking import gradcheck
+from tinygrad_mnist.checking.problem import is_float, quiet, real_parts
 
 ROOT = Path(__file__).parent.parent
 every_op = pytest.mark.parametrize("op", ops.registry.values(), ids=lambda op: op.name)
@@ -46,6 +47,11 @@ def backward(results, cotangents):
             result.backward(cotangent, retain_graph=True)
 
 
+def call_with_complex(call, real, imaginary):
+    """Return the results of a call whose inputs are made complex."""
+    return call.problem().call([x + 1j * y for x, y in zip(real, imaginary, strict=True)])
+
+
 def call_node(result):
     """Return the node of the call that made a result, also of one result of several."""
     node = result._node
@@ -55,6 +61,19 @@ def call_node(result):
 @every_op
 def test_derivatives_of_both_orders_agree_with_differences(op):
     check_derivatives(op)
+
+
+@every_op
+def test_complex_numbers_are_differentiated_like_real_ones_or_refused(op):
+    with quiet():
+        for call in samples(op, each=1):
+            real = call.problem().given
+            imaginary = random_like(real)
+            try:
+                call_with_complex(call, track(real), track(imaginary))
+            except TypeError:  # NumPy's or ours; a wrong derivative is no TypeError
+                continue
+            gradcheck(lambda *parts, call=call: call_with_complex(call, *parts), real, imaginary)
 
 
 @every_op
@@ -102,10 +121,10 @@ def test_tensors_give_what_arrays_give(op):
             problem = call.problem()
             for boxed in (track(problem.given), [Tensor(array) for array in problem.given]):
                 results = problem.call(boxed)
-                floats = [out for out in plain if is_float(out)]
+                parts = [part for out in plain for part in real_parts(out)]
                 assert all(isinstance(result, Tensor) for result in results)
-                assert [r.dtype for r in results] == [np.asarray(out).dtype for out in floats]
-                for result, out in zip(results, floats, strict=True):
+                assert [r.dtype for r in results] == [np.asarray(out).dtype for out in parts]
+                for result, out in zip(results, parts, strict=True):
                     np.testing.assert_array_equal(result.data, out, strict=True)
 
 

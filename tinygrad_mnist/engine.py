@@ -324,6 +324,11 @@ Tensor.backward = backward  # type: ignore[method-assign]
 def seed(out: Tensor, cotangent: Any, what: str) -> Any:
     """Return the cotangent of a result, checked; ones if it is a single number."""
     if cotangent is None:
+        if out.dtype.kind == "c":
+            raise TypeError(
+                f"{what} of a complex Tensor needs a cotangent: pass one, or take np.abs, np.real "
+                "or np.imag of it"
+            )
         if out.size != 1:
             raise ValueError(
                 f"{what} of a Tensor of shape {out.shape} needs a cotangent of that shape: pass "
@@ -336,5 +341,9 @@ def seed(out: Tensor, cotangent: Any, what: str) -> Any:
     if g.shape != out.shape:
         raise ValueError(
             f"the cotangent has shape {g.shape}, the result {out.shape}: they must agree"
+        )
+    if g.dtype.kind == "c" and out.dtype.kind != "c":
+        raise TypeError(
+            f"the cotangent is of {g.dtype}, the result of {out.dtype}: pass real numbers"
         )
     return g if g.dtype == out.dtype else g.astype(out.dtype)

@@ -118,6 +118,8 @@ class Op:
         Each entry of the result depends on one entry of each (broadcast) input.
     selects : bool
         Some entries of an input are not looked at, so a NaN there is no news.
+    real : bool
+        Its rules hold for real numbers alone, so complex ones are refused.
     """
 
     def __init__(
@@ -127,6 +129,7 @@ class Op:
         hidden: int = 0,
         pointwise: bool = False,
         selects: bool = False,
+        real: bool = False,
         domain: Mapping[str, tuple[float, float]] | None = None,
         shapes: str | None = None,
         cases: tuple[dict[str, Any], ...] = ({},),
@@ -138,6 +141,7 @@ class Op:
         self.__doc__ = forward.__doc__
         self.__module__ = getattr(forward, "__module__", None) or "numpy"
         self.hidden, self.selects, self.shapes, self.cases = hidden, selects, shapes, cases
+        self.real = real
         self.pointwise = pointwise or isinstance(forward, np.ufunc)
         self.rules: dict[str, Rule] = {}
         self.nograd: set[str] = set()  # parameters whose rule is None
@@ -406,6 +410,11 @@ class Op:
                     f"op {self.name!r} has no gradient rule for {name!r}: give it one with "
                     f"{self.name}.defvjp({name}=lambda g, ...: ...), or pass {name}.detach()"
                 )
+            if self.real and any(n is not None and n.dtype.kind == "c" for n in _listed(node)):
+                raise TypeError(
+                    f"{self.name} is differentiated for real numbers alone, but {name!r} is "
+                    "complex: take np.real, np.imag or np.abs of it"
+                )
             if some is None:
                 tracked.append((k, None))
             elif name in self.lists:
@@ -513,6 +522,10 @@ def _outside(node: Any) -> bool:
     return node is None or node.plan is None
 
 
+def _listed(value: Any) -> Any:
+    return value if value.__class__ is list else [value]
+
+
 def _inexact(value: Array) -> bool:
     return value.dtype.kind in "fc"
 
@@ -588,6 +601,8 @@ def op(forward: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         cotangent is 0 contributes 0, even where the derivative is infinite.
     selects : bool, optional
         Say that some entries of an input are not looked at (as `where` and indexing do).
+    real : bool, optional
+        Say that the rules hold for real numbers alone, so that complex ones are refused.
     domain : dict, optional
         Parameter name -> open interval ``(low, high)``; read by `gradcheck`.
     shapes : str, optional

@@ -129,13 +129,16 @@ class Problem:
         return [v.reshape(shape) for v, shape in zip(pieces, self._shapes, strict=True)]
 
     def call(self, arrays: Sequence[Any]) -> list[Any]:
-        """Return the floating-point results of a call, arrays or Tensors as the inputs are."""
+        """Return the floating-point results of a call, arrays or Tensors as the inputs are.
+
+        Of complex results, the real parts and the imaginary parts.
+        """
         leaves = list(self._leaves)
         for k, array in zip(self._places, arrays, strict=True):
             leaves[k] = array
         args, kwargs = self._rebuild(leaves)
         results, _ = flatten(self.f(*args, **kwargs))
-        return [result for result in results if is_float(result)]
+        return [part for result in results for part in real_parts(result)]
 
     def value(self, x: Vector) -> Vector:
         """Return all results at a vector, as one."""
@@ -219,6 +222,13 @@ def is_float(value: Any) -> bool:
     return isinstance(value, float) or (
         isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind == "f"
     )
+
+
+def real_parts(result: Any) -> tuple[Any, ...]:
+    """Return what holds the real numbers of a result: nothing, itself, or its two parts."""
+    if getattr(result, "dtype", float) in (complex, np.complex64):
+        return np.real(result), np.imag(result)
+    return (result,) if is_float(result) else ()
 
 
 def joined(arrays: Sequence[Any]) -> Vector:

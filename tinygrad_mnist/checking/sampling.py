@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_mnist.autograd import flatten
-from tinygrad_mnist.checking.problem import LINE, Problem, is_float, quiet
+from tinygrad_mnist.checking.problem import LINE, Problem, quiet, real_parts
 
 if TYPE_CHECKING:
     import inspect
@@ -252,7 +252,8 @@ def _settled(call: Call) -> Call:
     for _ in range(12):
         with quiet():
             results, _ = flatten(call.op(*call.args, **call.kwargs))
-        if all((np.abs(result) < REACH).all() for result in results if is_float(result)):
+        parts = [part for result in results for part in real_parts(result)]
+        if all((np.abs(part) < REACH).all() for part in parts):
             return call
         nearer = {}
         for name, interval in call.drawn.items():

@@ -9,7 +9,22 @@ import numpy as np
 
 from tinygrad_mnist.operation import Op, overrides, unboxed
 from tinygrad_mnist.operation import plain as without_derivative
-from tinygrad_mnist.ops import elementwise, indexing, neural, products, reductions, shape
+from tinygrad_mnist.ops import (
+    complex_numbers,
+    elementwise,
+    indexing,
+    neural,
+    products,
+    reductions,
+    shape,
+)
+from tinygrad_mnist.ops.complex_numbers import (
+    angle,
+    conj,
+    conjugate,
+    imag,
+    real,
+)
 from tinygrad_mnist.ops.elementwise import (
     abs,
     absolute,
@@ -94,10 +109,13 @@ __all__ = [
     "abs",
     "absolute",
     "add",
+    "angle",
     "astype",
     "broadcast_to",
     "clip",
     "concatenate",
+    "conj",
+    "conjugate",
     "copy",
     "cos",
     "cross_entropy",
@@ -111,6 +129,7 @@ __all__ = [
     "flip",
     "full_like",
     "getitem",
+    "imag",
     "leaky_relu",
     "linear",
     "log",
@@ -132,6 +151,7 @@ __all__ = [
     "power",
     "prod",
     "ravel",
+    "real",
     "registry",
     "relu",
     "remainder",
@@ -160,7 +180,7 @@ __all__ = [
 
 registry: dict[str, Op] = {
     op.name: op
-    for family in (elementwise, indexing, neural, products, reductions, shape)
+    for family in (complex_numbers, elementwise, indexing, neural, products, reductions, shape)
     for op in vars(family).values()
     if isinstance(op, Op)
 }
@@ -241,7 +261,7 @@ _COMPARISONS = {
     "lt": np.less,
     "ne": np.not_equal,
 }
-_METHODS = "astype clip copy dot max mean min prod ravel squeeze std sum swapaxes var"
+_METHODS = "astype clip conjugate copy dot max mean min prod ravel squeeze std sum swapaxes var"
 _PLAIN_METHODS = "all any argmax argmin argpartition argsort nonzero round searchsorted"
 
 _installed: dict[str, Any] = {
@@ -250,8 +270,11 @@ _installed: dict[str, Any] = {
     "__getitem__": getitem.call,
     "__neg__": negative.call,
     "__pos__": positive.call,
+    "conj": _method(conjugate),
     "flatten": _method(ravel),
+    "imag": property(imag.call),
     "mT": property(lambda self: swapaxes(self, -1, -2)),
+    "real": property(real.call),
     "reshape": _reshape,
     "transpose": _transpose,
     **_both_ways("divmod", _divmod),

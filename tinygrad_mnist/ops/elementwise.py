@@ -77,8 +77,16 @@ def _won(g: Any, wins: Any, ties: Any) -> Any:
     return np.where(wins, g, np.where(ties, g / 2, 0))
 
 
+def _direction(x: Any) -> Any:
+    """Return how the absolute value grows: the sign, of complex numbers conj(x) / |x|; 0 at 0."""
+    if x.dtype.kind != "c":
+        return np.sign(x)
+    zero = np.equal(x, 0)
+    return np.where(zero, 0, np.conjugate(x)) / np.where(zero, 1, np.abs(x))
+
+
 # fmt: off
-absolute = op(np.absolute).defvjp(x=lambda g, x: g * np.sign(x))  # abs'(0) = 0
+absolute = op(np.absolute).defvjp(x=lambda g, x: g * _direction(x))  # abs'(0) = 0
 maximum  = op(np.maximum).defvjp(x=lambda g, x, y: _won(g, x > y, np.equal(x, y)),
                                  y=lambda g, x, y: _won(g, y > x, np.equal(x, y)))
 minimum  = op(np.minimum).defvjp(x=lambda g, x, y: _won(g, x < y, np.equal(x, y)),

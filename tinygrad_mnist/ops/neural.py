@@ -28,7 +28,7 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
 leaky_relu.defvjp(x=lambda g, x, negative_slope: np.where(x > 0, g, negative_slope * g))
 
 
-@op(pointwise=True)
+@op(pointwise=True, real=True)
 def relu(x: Array) -> Array:
     """Return the entries of `x` above 0, else 0; relu'(0) = 0."""
     return np.maximum(x, 0)
@@ -38,7 +38,7 @@ def relu(x: Array) -> Array:
 relu.defvjp(x=lambda g, out: np.sign(out) * g)
 
 
-@op(pointwise=True)
+@op(pointwise=True, real=True)
 def sigmoid(x: Array) -> Array:
     """Return ``1 / (1 + exp(-x))``, which overflows nowhere and loses no digits near 0."""
     small = np.exp(-np.abs(x))

@@ -123,7 +123,7 @@ def _var_rule(
 ) -> Any:
     n = _count(g, a.shape, axis, keepdims, where) - _delta(ddof, correction)
     n = np.maximum(n, 0, dtype=g.dtype)
-    return spread(2 * g / n, axis, keepdims) * _deviation(a, axis, where)
+    return spread(2 * g / n, axis, keepdims) * _deviation(a, axis, where).conj()
 
 
 def _std_rule(
