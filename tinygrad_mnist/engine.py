@@ -65,7 +65,7 @@ def propagate(
             waiting[parent.index] = [parent, g]
             heappush(heap, -parent.index)
         else:
-            entry[1] = entry[1] + g
+            entry[1] = _added(entry[1], g)
 
     for node, g in seeds:
         deposit(node, g)
@@ -82,12 +82,18 @@ def propagate(
             if plan.unusual:
                 if isinstance(node, Output):  # wait at the call until all its results are in
                     main = node.parents[0]
-                    if main.index not in waiting:
-                        waiting[main.index] = [main, [None] * main.shape[0]]
+                    if main is ahead:
+                        waiting[main.index], ahead = [main, ahead_g], None
                         heappush(heap, -main.index)
-                    results = waiting[main.index][1]
-                    before = results[node.number]
-                    results[node.number] = g if before is None else before + g
+                    elif main.index not in waiting:
+                        waiting[main.index] = [main, None]
+                        heappush(heap, -main.index)
+                    results = waiting[main.index]  # [main, cotangents]
+                    if results[1].__class__ is not list:
+                        others = main.shape[0] - 1 if main.dtype is None else len(main.plan.hidden)
+                        results[1] = [results[1], *(None,) * others]
+                    before = results[1][node.number]
+                    results[1][node.number] = g if before is None else before + g
                 else:
                     with np.errstate(invalid=user):
                         again = plan.run_again(node, g, leads, free)
@@ -99,6 +105,8 @@ def propagate(
                 raise freed(plan.op.name)
             if g.__class__ is list:
                 g = tuple(g)
+            elif plan.hidden:
+                g = (g, *plan.hidden)
             calls = plan.calls
             if record or plan.joint:
                 calls, saved = _prepared(node, g, record)
@@ -134,7 +142,7 @@ def propagate(
                 elif parent is ahead:
                     ahead_g = ahead_g + gi
                 elif waiting and (entry := waiting.get(parent.index)) is not None:
-                    entry[1] = entry[1] + gi
+                    entry[1] = _added(entry[1], gi)
                 elif ahead is None:
                     ahead, ahead_g = parent, gi
                 else:
@@ -145,6 +153,13 @@ def propagate(
             if free:
                 node.saved = None
     return found
+
+
+def _added(before: Any, g: Any) -> Any:
+    """Return the sum of cotangents; those of hidden results came in a list."""
+    if before.__class__ is not list:
+        return before + g
+    return [g if before[0] is None else before[0] + g, *before[1:]]
 
 
 def freed(name: str) -> RuntimeError:
@@ -245,7 +260,12 @@ def _relinked(node: Node, name: str, value: Any) -> Any:
         if not isinstance(value, (tuple, list)):
             return box(value, node)
         return tuple(
-            box(v, output(node, j, v)) if v.dtype.kind in "fc" else v for j, v in enumerate(value)
+            v
+            if v.dtype.kind not in "fc"
+            else box(v, node)
+            if plan.op.hidden and j == 0 and node.dtype is not None
+            else box(v, output(node, j, v))
+            for j, v in enumerate(value)
         )
     if name in plan.op.names:
         k = plan.op.names.index(name)

@@ -6,7 +6,7 @@ import threading
 import weakref
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -70,6 +70,7 @@ class Passing:
     unusual = True
 
 
+_new = object.__new__
 next_index = count().__next__  # creation order is a topological order
 _PASSING = Passing()
 
@@ -93,41 +94,64 @@ _guard = threading.RLock()  # re-entrant: a token may be released while another 
 
 
 class Token:
-    """Keeps an array read-only for as long as a graph saves it."""
+    """Keeps an array read-only for as long as a graph saves it; `lock` makes it."""
 
-    __slots__ = ("__weakref__", "array", "key")
-
-    def __init__(self, array: np.ndarray[Any, Any]) -> None:
-        key: int | None = id(array)
-        with _guard:
-            while not array.flags.writeable and key not in _held:
-                if not isinstance(array.base, np.ndarray):
-                    key = None  # read-only by its owner's wish
-                    break
-                array = array.base  # a read-only view: lock what it looks at
-                key = id(array)
-            if key is not None:
-                _held[key] = _held.get(key, 0) + 1
-                array.setflags(write=False)
-        self.array = array
-        self.key = key  # of the array that is locked
+    __slots__ = ("__weakref__", "array", "locked")
+    array: np.ndarray[Any, Any]
+    locked: np.ndarray[Any, Any] | None  # the array, what it looks at, or None
 
     def __del__(self, held: Any = _held, behind: Any = _behind, guard: Any = _guard) -> None:
-        if self.key is None:
+        locked = self.locked
+        if locked is None:
             return
         with guard:
-            tokens = held.pop(self.key)
+            key = id(locked)
+            tokens = held.pop(key)
             if tokens > 1:
-                held[self.key] = tokens - 1
-                return
-            waiting = (self.array, *behind.pop(self.key, ())) if behind else (self.array,)
-            for array in waiting:
-                try:
-                    array.setflags(write=True)
-                except ValueError:  # a view, whose owner is locked still, or read-only by now
-                    owner = owner_of(array)
-                    if id(owner) in held:
-                        behind.setdefault(id(owner), []).append(array)
+                held[key] = tokens - 1
+            elif not behind and locked is self.array and locked.base is None:
+                locked.setflags(True)  # type: ignore[call-arg] # positional: half the time
+            else:
+                _unlock(key, locked)
+
+
+def lock(array: np.ndarray[Any, Any]) -> Token:
+    """Make an array read-only until the token that is returned, and all others of it, are gone."""
+    token: Token = _new(Token)
+    token.array = array
+    token.locked = array
+    key = id(array)
+    with _guard:
+        if key in _held:
+            _held[key] += 1
+        elif array.flags.writeable:
+            _held[key] = 1
+            array.setflags(False)  # type: ignore[call-arg]
+        else:
+            token.locked = _lock_behind(array)
+    return token
+
+
+def _lock_behind(array: Any) -> np.ndarray[Any, Any] | None:
+    """Lock what a read-only view looks at; return None where its owner made it read-only."""
+    while not array.flags.writeable and id(array) not in _held:
+        if not isinstance(array.base, np.ndarray):
+            return None
+        array = array.base
+    _held[id(array)] = _held.get(id(array), 0) + 1
+    array.setflags(write=False)
+    return cast("np.ndarray[Any, Any]", array)
+
+
+def _unlock(key: int, array: np.ndarray[Any, Any]) -> None:
+    """Unlock an array that no token holds any more, and its views that waited for it."""
+    for waiting in (array, *_behind.pop(key, ())):
+        try:
+            waiting.setflags(write=True)
+        except ValueError:  # a view, whose owner is locked still, or read-only by now
+            owner = owner_of(waiting)
+            if id(owner) in _held:
+                _behind.setdefault(id(owner), []).append(waiting)
 
 
 def owner_of(array: Any) -> Any:
@@ -155,10 +179,10 @@ def hold(node: Any, value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         return None
     if node is None:
-        return Token(value)
+        return lock(value)
     token = node.token and node.token()
     if token is None or token.array is not value:
-        token = Token(value)
+        token = lock(value)
         node.token = weakref.ref(token)
     return token
 

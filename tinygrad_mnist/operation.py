@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from tinygrad_mnist.generated import MOST_RULED, generated
 from tinygrad_mnist.graph import (
     NORMAL,
     Array,
@@ -23,7 +24,14 @@ from tinygrad_mnist.graph import (
     owner_of,
     read_only,
 )
-from tinygrad_mnist.recording import PLAIN, box, is_masked, record_any, record_binary, record_unary
+from tinygrad_mnist.recording import (
+    PLAIN,
+    box,
+    is_masked,
+    record_binary,
+    record_unary,
+    shape_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,9 +55,9 @@ class Plan:
 
     __slots__ = (
         "calls",
+        "hidden",
         "joint",
         "kept",
-        "locks",
         "op",
         "operands",
         "save",
@@ -67,10 +75,9 @@ class Plan:
         self.calls = tuple((rule.call, len(rule.names)) for rule in self.table)
         self.joint = any(rule.place is not None for rule in self.table)
         self.unusual = False
+        self.hidden = (None,) * op.hidden  # cotangents, unless the derivative is differentiated
         slots = {slot for rule in self.table for slot in rule.slots}
         self.kept = tuple(k for k in range(len(op.names)) if k in slots)  # values saved whole
-        places = {k: j for j, (k, _) in enumerate(operands)}
-        self.locks = tuple((k, places.get(k)) for k in self.kept)  # with their place in `parents`
         self.saves_x, self.saves_y = 0 in slots, 1 in slots
         first = len(op.names) + 2
         self.shaped = {slot - first for slot in slots if slot >= first}  # whose shape is saved
@@ -146,9 +153,7 @@ class Op:
         self.rules: dict[str, Rule] = {}
         self.nograd: set[str] = set()  # parameters whose rule is None
         self.plans: dict[tuple[tuple[int, int | None], ...], Plan] = {}
-        # those of the fast paths, by the parameters that are tracked, as bits
-        self.quick: dict[int, Plan] = {}
-        self.fast: list[Plan | None] = [None] * 4
+        self.fast: list[Plan | None] = [None] * 4  # by the operands that are tracked, as bits
         self._read_signature()
         self.domain = dict(domain or {})
         for name in self.domain:
@@ -165,8 +170,6 @@ class Op:
         self.operator = isinstance(forward, np.ufunc) and forward.nout == 1 and forward.nin <= 2
         if self.operator:
             self.call = record_unary(self) if len(self.names) == 1 else record_binary(self)
-        elif self.positional == len(self.names):
-            self.call = record_any(self)
 
     def _read_signature(self) -> None:
         if isinstance(self.forward, np.ufunc):
@@ -249,8 +252,9 @@ class Op:
         self.rules = given
         self.nograd = covered - set(given)
         self.plans.clear()
-        self.quick.clear()
         self.fast[:] = [None] * 4
+        if not self.operator and self.positional == len(self.names) and len(given) <= MOST_RULED:
+            self.call = self._generate
         if self.operator and not self.nograd:
             x, y = (0, None), (1, None)
             masks = ((x,), (y,), (x, y)) if len(self.names) > 1 else ((x,),)
@@ -259,6 +263,11 @@ class Op:
                 if not plan.shaped:
                     self.fast[k] = self.plans[operands] = plan
         return self
+
+    def _generate(self, *args: Any) -> Any:
+        """Make the fast path, when it is first called for: an import calls few of all ops."""
+        self.call = generated(self)
+        return self.call(*args)
 
     def _read_rule(
         self,
@@ -336,7 +345,7 @@ class Op:
         mode = current_mode() if modes else NORMAL
         raw = self._bind(args, kwargs)
         nodes: dict[int, Any] = {}  # of each input that is a Tensor, or a list with Tensors
-        boxed = lists = masked = False
+        boxed = masked = False
         for k, value in enumerate(raw):
             if value.__class__ in PLAIN:
                 continue
@@ -348,7 +357,7 @@ class Op:
             elif value.__class__ is tuple or value.__class__ is list:
                 raw[k] = unboxed(value)  # a list of our own: the user's may change
                 if _has_box(value):
-                    boxed = lists = True
+                    boxed = True
                     nodes[k] = [_node_in_list(v) for v in value]
                 elif self.names[k] in self.rules and self.names[k] not in self.lists:
                     raw[k] = np.asarray(value)
@@ -361,7 +370,7 @@ class Op:
                 "np.ma.filled(m, value) for it, or np.where(mask, 0, t) in its place"
             )
         out = self.forward(*raw) if len(raw) == self.positional else self._forward(raw)
-        return self._finish(raw, nodes, out, boxed, lists, mode)
+        return self._finish(raw, nodes, out, boxed, mode)
 
     def _finish(
         self,
@@ -369,7 +378,6 @@ class Op:
         nodes: dict[int, Any],
         out: Any,
         boxed: bool,
-        lists: bool = False,
         mode: Mode = NORMAL,
     ) -> Any:
         """Return what a call gives the user: plain, untracked, or recorded."""
@@ -383,9 +391,7 @@ class Op:
                 mode.held.extend([(n, hold(n, v)) for n, v in pairs if _outside(n)])
         plan = None
         if nodes and mode.recording:
-            plan = self._plan(self._tracked(raw, nodes))
-            if plan is not None and not lists and len(plan.operands) == len(nodes):
-                self.quick[sum(1 << k for k in nodes)] = plan
+            plan = self.plan(self._tracked(raw, nodes))
         if plan is None:
             return self._boxed(self._visible(out), raw)
         return self._record(plan, raw, nodes, out, site)
@@ -426,7 +432,8 @@ class Op:
                 )
         return tuple(tracked)
 
-    def _plan(self, operands: tuple[tuple[int, int | None], ...]) -> Plan | None:
+    def plan(self, operands: tuple[tuple[int, int | None], ...]) -> Plan | None:
+        """Return how backward calls the rules for a choice of tracked inputs, if there are any."""
         if operands and operands not in self.plans:
             self.plans[operands] = Plan(self, operands)
         return self.plans[operands] if operands else None
@@ -491,7 +498,7 @@ class Op:
                 return out  # integers: piecewise constant
         values = [*raw, tuple(results) if several else out, None]
         if plan.shaped:
-            values += [_shapes(v) if k in plan.shaped else None for k, v in enumerate(raw)]
+            values += [shape_of(v) if k in plan.shaped else None for k, v in enumerate(raw)]
         saved = plan.save(values)
         for k in range(len(raw)) if shared else plan.kept:
             saved = (*saved, self._hold(raw, nodes, k))
@@ -502,18 +509,16 @@ class Op:
         node.saved = saved
         if site is not None:
             node.site = site
-        if not several:
-            node.shape = out.shape
-            node.dtype = out.dtype
-            return box(out, node)
-        node.shape, node.dtype = (len(results),), None  # its cotangent is a list, one for each
         visible = results[: len(results) - self.hidden]
+        if not several or (self.hidden and len(visible) == 1):
+            node.shape = results[0].shape
+            node.dtype = results[0].dtype
+            return box(results[0], node)
+        node.shape, node.dtype = (len(results),), None  # its cotangent is a list, one for each
         boxes = [
             box(r, output(node, j, r)) if _inexact(r) else read_only(r)
             for j, r in enumerate(visible)
         ]
-        if self.hidden and len(boxes) == 1:
-            return boxes[0]
         return type(out)(*boxes) if hasattr(out, "_fields") else type(out)(boxes)
 
 
@@ -558,13 +563,6 @@ def _node_in_list(value: Any) -> Any:
     if (type(value) is tuple or type(value) is list) and any(_node_in_list(v) for v in value):
         raise TypeError("a list inside a list holds tracked Tensors: join them with np.stack first")
     return None
-
-
-def _shapes(value: Any) -> Any:
-    """Return an input's shape; for a list, its members' shapes."""
-    if type(value) is tuple or type(value) is list:
-        return tuple(np.shape(v) for v in value)
-    return np.shape(value) if hasattr(value, "shape") or np.isscalar(value) else None
 
 
 def _takes_list(p: inspect.Parameter) -> bool:

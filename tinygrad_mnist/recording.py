@@ -1,7 +1,8 @@
-"""The fast paths: a ufunc of one or two operands, called and recorded in as few steps as can be.
+"""The fast paths of operators: a ufunc of one or two operands, called and recorded in few steps.
 
 They do what `Op` does with any signature, in 40 % of its time; whatever is not plain is left to
-it. So this file is written for speed (`python -m tests.benchmarks per_op`).
+it. So this file is written for speed (`python -m tests.benchmarks per_op`). Other ops have
+`generated` ones.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.graph import Array, Box, Node, Token, hold, modes, next_index, output
+from tinygrad_mnist.graph import Array, Box, Node, hold, modes, next_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_FLOATS: frozenset[Any] = frozenset({np.ndarray, np.float64, np.float32})
+FLOATS: frozenset[Any] = frozenset({np.ndarray, np.float64, np.float32})
 PLAIN = frozenset({np.ndarray, float, int, bool, np.float64, np.float32, np.int64, type(None)})
 new = object.__new__
 _result: type[Box] = Box
@@ -37,6 +38,11 @@ def results_are(cls: type[Box]) -> type[Box]:
     return cls
 
 
+def result_class() -> type[Box]:
+    """Return the class of every result."""
+    return _result
+
+
 def is_masked(value: Any) -> bool:
     """Return whether a value is a masked array, whose mask no op would look at."""
     return hasattr(value, "filled") and hasattr(value, "mask")
@@ -49,6 +55,13 @@ def is_operand(value: Any) -> bool:
     if is_masked(value):
         return False
     return getattr(value, "__array_ufunc__", None) is not None or hasattr(value, "__array__")
+
+
+def shape_of(value: Any) -> Any:
+    """Return an input's shape; for a list, its members' shapes."""
+    if type(value) is tuple or type(value) is list:
+        return tuple(np.shape(v) for v in value)
+    return np.shape(value) if hasattr(value, "shape") or np.isscalar(value) else None
 
 
 def record_unary(op: Any) -> Callable[..., Any]:
@@ -140,7 +153,7 @@ def record_binary(op: Any) -> Callable[..., Any]:
             if held is None or held.array is not b:
                 held = hold(q, b)
             token = held if token is None else (token, held)
-        result._node = node = Node()
+        result._node = node = new(Node)
         node.index = next_index()
         node.plan = plan
         node.parents = parents
@@ -151,81 +164,3 @@ def record_binary(op: Any) -> Callable[..., Any]:
 
     binary.__name__ = binary.__qualname__ = op.name
     return binary
-
-
-def record_any(op: Any) -> Callable[..., Any]:
-    """Return the function that calls and records an op of any number of plain parameters."""
-    forward, general, finish, quick = op.forward, op._general, op._finish, op.quick
-    defaults, hidden = op.defaults, op.hidden
-    least, most = len(op.required), len(op.names)
-    bits = tuple(1 << k for k in range(most))
-
-    def call(*args: Any) -> Any:
-        given = len(args)
-        if modes or not least <= given <= most:
-            return general(*args)
-        if given < most:
-            args += defaults[given:]
-        raw: list[Any] = []
-        parents: list[Any] = []
-        tracked = 0  # a bit for each parameter
-        boxed = False
-        for value, bit in zip(args, bits):  # noqa: B905 - of one length, and strict takes time
-            if value.__class__ is _result:
-                boxed = True
-                raw.append(value._value)
-                node = value._node
-                if node is not None:
-                    tracked |= bit
-                    parents.append(node)
-            elif value.__class__ in PLAIN:
-                raw.append(value)
-            else:
-                return general(*args)
-        out = forward(*raw)
-        plan = quick.get(tracked)
-        first: Any = out[0] if hidden and len(out) == hidden + 1 else out
-        simple = (
-            plan is not None  # not the first call of its kind, and something is tracked
-            and not plan.shaped
-            and first.__class__ in _FLOATS
-            and first.dtype.kind == "f"
-            and first.base is None  # no view
-        )
-        if hidden:
-            for value in out[1:]:
-                simple = simple and value.__class__ is np.ndarray and value.base is None
-        for value in raw:
-            if value is first or (hidden and any(value is other for other in out)):
-                simple = False  # an input itself
-        if not simple:
-            places = [k for k, bit in enumerate(bits) if tracked & bit]
-            return finish(raw, dict(zip(places, parents, strict=True)), out, boxed)
-        saved = plan.save((*raw, out, None))
-        for k, place in plan.locks:
-            if place is None:
-                if raw[k].__class__ is np.ndarray:
-                    saved += (Token(raw[k]),)
-            elif (leaf := parents[place]).plan is None:
-                token = leaf.token
-                token = token and token()  # `hold`, without the call
-                if token is None or token.array is not raw[k]:
-                    token = hold(leaf, raw[k])
-                saved += (token,)
-        node = Node()
-        node.index = next_index()
-        node.plan = plan
-        node.parents = tuple(parents)
-        node.saved = saved
-        result = new(_result)
-        result._value = first
-        if hidden:
-            node.shape, node.dtype = (hidden + 1,), None
-            result._node = output(node, 0, first)
-        else:
-            node.shape, node.dtype = first.shape, first.dtype
-            result._node = node
-        return result
-
-    call.__name__ = call.__qualname__ = op.name
-    return call

@@ -267,7 +267,7 @@ _PLAIN_METHODS = "all any argmax argmin argpartition argsort nonzero round searc
 _installed: dict[str, Any] = {
     "T": property(transpose),
     "__abs__": absolute.call,
-    "__getitem__": getitem.call,
+    "__getitem__": _method(getitem),
     "__neg__": negative.call,
     "__pos__": positive.call,
     "conj": _method(conjugate),
