@@ -23,6 +23,7 @@ MODULES = {
 ROOMS = (
     "graph",
     "recording",
+    "generated",
     "operation",
     "tensor",
     "ops",
