@@ -1,4 +1,4 @@
-"""The calls of every differentiable function of NumPy, read from the tables in `calls/`.
+"""Calls of NumPy's functions, read from tables: of the differentiable ones in `calls/`.
 
 A table has blocks: names of functions, and below them calls, in which ``f`` is each of them. The
 other names in a call are arrays (see `arrays.py`) and NumPy's functions.
@@ -15,7 +15,7 @@ import numpy as np
 
 from tests.inventory.arrays import CONSTANTS, INPUTS
 
-FOLDER = Path(__file__).parent / "calls"
+FOLDER = Path(__file__).parent
 OWN = {"array", "full", "vectorize"}  # NumPy asks no argument of these: `ops` has them instead
 
 
@@ -45,7 +45,8 @@ class Call:
             **CONSTANTS,
             **values,
         }
-        names["f"] = attrgetter(self.name)(found)
+        if "f(" in self.text:
+            names["f"] = attrgetter(self.name)(found)
         return builtins.eval(self.text, names)
 
 
@@ -60,8 +61,12 @@ def read(text, family):
     return calls
 
 
-CALLS = [
-    call
-    for path in sorted(FOLDER.glob("*.txt"))
-    for call in read(path.read_text(encoding="utf-8"), path.stem)
-]
+def load(path):
+    """Return the calls of a table in a file."""
+    return read(path.read_text(encoding="utf-8"), path.stem)
+
+
+CALLS = [call for path in sorted((FOLDER / "calls").glob("*.txt")) for call in load(path)]
+OTHERS = load(FOLDER / "others.txt")  # operators, methods, methods of ufuncs, other namespaces
+PLAIN = load(FOLDER / "plain.txt")  # no derivative: the result is a plain array
+REFUSED = load(FOLDER / "refused.txt")  # a tracked Tensor is an error
