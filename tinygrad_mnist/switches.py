@@ -141,7 +141,8 @@ def _kind(value: Any) -> str:
     return "NaN" if np.isnan(raw(value)).any() else "infinity"
 
 
-_INSIDE = tuple(f"{os.path.dirname(file)}{os.sep}" for file in (__file__, np.__file__))  # noqa: PTH120
+_ROOMS = tuple(f"{os.path.dirname(file)}{os.sep}" for file in (__file__, np.__file__))  # noqa: PTH120
+_INSIDE = (*_ROOMS, "<recording of op ")  # the second: code that operation.py generates
 
 
 def _user_frame() -> tuple[Any, int]:
