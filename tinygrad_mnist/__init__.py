@@ -14,7 +14,7 @@ from tinygrad_mnist.switches import detect_anomaly, no_grad
 from tinygrad_mnist.tensor import Tensor
 
 if TYPE_CHECKING:
-    from tinygrad_mnist.checking import gradcheck
+    from tinygrad_mnist.checking import gradcheck, rounding
     from tinygrad_mnist.drawing import draw
 
 __all__ = [
@@ -34,11 +34,13 @@ __all__ = [
     "op",
     "ops",
     "optim",
+    "rounding",
     "value_and_grad",
     "vjp",
 ]
 
-_LATER = {"draw": "drawing", "gradcheck": "checking"}  # imported when first asked for
+# imported when first asked for
+_LATER = {"draw": "drawing", "gradcheck": "checking", "rounding": "checking"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,8 @@
 """What a mutant really is: wrong, no different, another choice at a kink, or refused.
 
-No checker is asked. Both rules are called at many points, and what they return is compared. Only where they differ at
-special points alone is more to be asked: every convex combination of the derivatives around a kink
-is a subgradient, so a mutant that returns one is not wrong.
+No checker is asked. Both rules are called at many points, and what they return is compared. Where
+they differ at special points alone there is more to ask: every convex combination of the
+derivatives around a kink is a subgradient, so a mutant that returns one is not wrong.
 """
 
 from __future__ import annotations

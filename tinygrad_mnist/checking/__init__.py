@@ -1,6 +1,7 @@
 """Derivative checks: our gradients against differences, at inputs given or drawn."""
 
 from tinygrad_mnist.checking.diagnosis import diagnose
+from tinygrad_mnist.checking.digits import Part, Rounding, rounding
 from tinygrad_mnist.checking.judging import gradcheck
 from tinygrad_mnist.checking.report import (
     Fault,
@@ -19,10 +20,13 @@ __all__ = [
     "GradientError",
     "GradientWarning",
     "Mismatch",
+    "Part",
     "Report",
+    "Rounding",
     "Sample",
     "calls",
     "diagnose",
     "draw_call",
     "gradcheck",
+    "rounding",
 ]
