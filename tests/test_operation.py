@@ -172,7 +172,7 @@ def test_arguments_bind_by_name_by_place_and_by_default():
 def test_a_ufunc_can_be_called_by_its_op_with_keywords():
     assert float(ops.multiply(leaf(2.0), y=3.0)) == 6.0
     with pytest.raises(TypeError, match="multiply"):
-        ops.multiply(leaf(2.0), 3.0, where=True)
+        ops.multiply(leaf(2.0), 3.0, axis=0)
 
 
 def test_a_static_parameter_refuses_a_tracked_tensor_and_says_how_to_pass_it():

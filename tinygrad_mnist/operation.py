@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 
@@ -35,6 +35,8 @@ from tinygrad_mnist.recording import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Rules ------------------------------------------------------------------------------------------
 
@@ -167,6 +169,7 @@ class Op:
         for function in implements:
             overrides[function] = self
         self.call: Callable[..., Any] = self._general
+        self.with_options: Callable[..., Any] = self._general  # how it takes keyword arguments
         self.operator = isinstance(forward, np.ufunc) and forward.nout == 1 and forward.nin <= 2
         if self.operator:
             self.call = record_unary(self) if len(self.names) == 1 else record_binary(self)
@@ -314,13 +317,13 @@ class Op:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the forward; record it if an input is tracked."""
-        result = self._general(*args, **kwargs) if kwargs else self.call(*args)
+        result = self.with_options(*args, **kwargs) if kwargs else self.call(*args)
         if result is NotImplemented:
             kinds = ", ".join(type(a).__name__ for a in args)
             raise TypeError(f"{self.name} does not take ({kinds}): give Tensors, arrays, numbers")
         return result
 
-    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    def bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         """Return the value of every parameter, in order."""
         given = len(args)
         if self.variadic is None and given <= self.positional:
@@ -343,7 +346,7 @@ class Op:
     def _general(self, *args: Any, **kwargs: Any) -> Any:
         """Call with any signature, in any mode; the fast paths below agree with this one."""
         mode = current_mode() if modes else NORMAL
-        raw = self._bind(args, kwargs)
+        raw = self.bound(args, kwargs)
         nodes: dict[int, Any] = {}  # of each input that is a Tensor, or a list with Tensors
         boxed = masked = False
         for k, value in enumerate(raw):
@@ -574,8 +577,23 @@ def _takes_list(p: inspect.Parameter) -> bool:
 
 # Making ops -------------------------------------------------------------------------------------
 
-overrides: dict[Callable[..., Any], Op] = {}  # NumPy's function -> the op that differentiates it
+overrides: dict[Callable[..., Any], Callable[..., Any]] = {}  # NumPy's function -> an op, or of ops
 plain: set[Callable[..., Any]] = set()  # NumPy's functions that have no derivative to speak of
+
+
+def implements(*functions: Callable[..., Any]) -> Callable[[Function], Function]:
+    """Let a function that is composed of ops answer for NumPy's, when called with a Tensor."""
+
+    def implementing(function: Function) -> Function:
+        overrides.update(dict.fromkeys(functions, function))
+        return function
+
+    return implementing
+
+
+def newer(*names: str) -> tuple[Callable[..., Any], ...]:
+    """Return those of NumPy's functions newer than 2.0 that this NumPy has."""
+    return tuple(getattr(np, name) for name in names if hasattr(np, name))
 
 
 @overload

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import math
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -325,31 +328,32 @@ class Tensor(Box):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:
         if kwargs.get("out") is not None:
+            raise _read_only_out(f"np.{ufunc.__name__}", " (nor can array += tensor)")
+        if method == "at":
             raise TypeError(
-                f"np.{ufunc.__name__} can't write a Tensor's result into out= (nor can array += "
-                "tensor): write result = array + tensor"
+                f"np.{ufunc.__name__}.at writes in place, and a Tensor is a value: use t + "
+                "ops.scatter(values, index, t.shape) to add, ops.set_at(t, index, values) to set"
             )
-        if method == "__call__":
-            op = overrides.get(ufunc)
-            if op is not None:
-                return op(*args, **kwargs)
+        function = ufunc if method == "__call__" else getattr(ufunc, method)
+        op = overrides.get(function)
+        if op is not None:
+            return op(*args, **kwargs)
         if ufunc in plain:
-            return getattr(ufunc, method)(*_plain(args), **_plain(kwargs))
+            return function(*_plain(args), **_plain(kwargs))
         called = f"np.{ufunc.__name__}" + (f".{method}" if method != "__call__" else "")
         raise _unsupported(called)
 
     def __array_function__(
         self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
+        if "out" in kwargs or len(args) > _place_of_out(function):
+            args, kwargs = _without_out(function, args, kwargs)
         op = overrides.get(function)
         if op is not None:
             return op(*args, **kwargs)
         if function in plain:
             return function(*_plain(args), **_plain(kwargs))
-        module = function.__module__.removeprefix("numpy").strip(".")
-        raise _unsupported(
-            f"np.{module}.{function.__name__}" if module else f"np.{function.__name__}"
-        )
+        raise _unsupported(_numpy_name(function))
 
 
 def raw(value: Any) -> Any:
@@ -393,6 +397,47 @@ def _plain(value: Any) -> Any:
     if type(value) is dict:
         return {k: _plain(v) for k, v in value.items()}
     return value
+
+
+def _numpy_name(function: Callable[..., Any]) -> str:
+    """Return a function's name as users write it: np.sum, np.linalg.norm."""
+    module = function.__module__.removeprefix("numpy").strip(".")
+    return f"np.{module}.{function.__name__}" if module else f"np.{function.__name__}"
+
+
+@cache
+def _parameters(function: Callable[..., Any]) -> list[str]:
+    """Return the names of what a NumPy function takes by position, if it can say."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # it is in C
+        return []
+    return [p.name for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
+
+
+@cache
+def _place_of_out(function: Callable[..., Any]) -> float:
+    """Return how many arguments stand before `out` in a NumPy function."""
+    names = _parameters(function)
+    return names.index("out") if "out" in names else math.inf
+
+
+def _without_out(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return arguments without `out`, which is refused; what stood behind it goes by its name."""
+    place = int(min(_place_of_out(function), len(args)))
+    kwargs = {**kwargs, **dict(zip(_parameters(function)[place:], args[place:], strict=False))}
+    if kwargs.pop("out", None) is not None:
+        raise _read_only_out(_numpy_name(function))
+    return args[:place], kwargs
+
+
+def _read_only_out(name: str, more: str = "") -> TypeError:
+    return TypeError(
+        f"{name} can't write a Tensor's result into out={more}: write result = "
+        f"{'array + tensor' if more else name + '(...)'}"
+    )
 
 
 def _unsupported(name: str) -> TypeError:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_mnist.operation import Op, overrides, unboxed
+from tinygrad_mnist.operation import Op, unboxed
 from tinygrad_mnist.operation import plain as without_derivative
 from tinygrad_mnist.ops import (
     complex_numbers,
@@ -17,6 +17,7 @@ from tinygrad_mnist.ops import (
     products,
     reductions,
     shape,
+    ufuncs,
 )
 from tinygrad_mnist.ops.complex_numbers import (
     angle,
@@ -28,26 +29,70 @@ from tinygrad_mnist.ops.complex_numbers import (
 from tinygrad_mnist.ops.elementwise import (
     abs,
     absolute,
+    acos,
+    acosh,
     add,
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctan2,
+    arctanh,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    cbrt,
     clip,
+    copysign,
     cos,
+    cosh,
+    deg2rad,
+    degrees,
     divide,
+    divmod,
     exp,
+    exp2,
     expm1,
+    fabs,
+    float_power,
+    fmax,
+    fmin,
+    fmod,
+    fraction,
+    frexp,
+    hypot,
+    ldexp,
     log,
     log1p,
+    log2,
+    log10,
+    logaddexp,
+    logaddexp2,
     maximum,
     minimum,
+    mod,
+    modf,
     multiply,
     negative,
+    nextafter,
     positive,
+    pow,
     power,
+    rad2deg,
+    radians,
+    reciprocal,
     remainder,
     sin,
+    sinh,
     sqrt,
     square,
     subtract,
+    tan,
     tanh,
+    true_divide,
     where,
 )
 from tinygrad_mnist.ops.indexing import (
@@ -102,39 +147,79 @@ from tinygrad_mnist.ops.shape import (
     swapaxes,
     transpose,
 )
+from tinygrad_mnist.ops.ufuncs import (
+    accumulate,
+    reduce,
+    reduceat,
+)
 from tinygrad_mnist.recording import is_operand
 from tinygrad_mnist.tensor import Tensor
 
 __all__ = [
     "abs",
     "absolute",
+    "accumulate",
+    "acos",
+    "acosh",
     "add",
     "angle",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "asin",
+    "asinh",
     "astype",
+    "atan",
+    "atan2",
+    "atanh",
     "broadcast_to",
+    "cbrt",
     "clip",
     "concatenate",
     "conj",
     "conjugate",
     "copy",
+    "copysign",
     "cos",
+    "cosh",
     "cross_entropy",
+    "deg2rad",
+    "degrees",
     "divide",
+    "divmod",
     "dot",
     "dropout",
     "einsum",
     "exp",
+    "exp2",
     "expand_dims",
     "expm1",
+    "fabs",
     "flip",
+    "float_power",
+    "fmax",
+    "fmin",
+    "fmod",
+    "fraction",
+    "frexp",
     "full_like",
     "getitem",
+    "hypot",
     "imag",
+    "ldexp",
     "leaky_relu",
     "linear",
     "log",
     "log1p",
+    "log2",
+    "log10",
     "log_softmax",
+    "logaddexp",
+    "logaddexp2",
     "logsumexp",
     "matmul",
     "max",
@@ -142,16 +227,25 @@ __all__ = [
     "mean",
     "min",
     "minimum",
+    "mod",
+    "modf",
     "moveaxis",
     "mse_loss",
     "multiply",
     "negative",
+    "nextafter",
     "outer",
     "positive",
+    "pow",
     "power",
     "prod",
+    "rad2deg",
+    "radians",
     "ravel",
     "real",
+    "reciprocal",
+    "reduce",
+    "reduceat",
     "registry",
     "relu",
     "remainder",
@@ -160,6 +254,7 @@ __all__ = [
     "set_at",
     "sigmoid",
     "sin",
+    "sinh",
     "softmax",
     "softplus",
     "split",
@@ -172,19 +267,31 @@ __all__ = [
     "sum",
     "swapaxes",
     "take_along_axis",
+    "tan",
     "tanh",
     "transpose",
+    "true_divide",
     "var",
     "where",
 ]
 
 registry: dict[str, Op] = {
     op.name: op
-    for family in (complex_numbers, elementwise, indexing, neural, products, reductions, shape)
+    for family in (
+        complex_numbers,
+        elementwise,
+        indexing,
+        neural,
+        products,
+        reductions,
+        shape,
+        ufuncs,
+    )
     for op in vars(family).values()
     if isinstance(op, Op)
 }
 without_derivative.update(FUNCTIONS)
+ufuncs.install(registry.values())
 
 
 # Tensor's operators and methods are installed here, so that `t * u` reaches its op directly -------
@@ -209,10 +316,6 @@ def _both_ways(name: str, function: Method) -> dict[str, Method]:
 def _on_arrays(function: Method) -> Method:
     """Return a function whose result is a plain array."""
     return lambda x, y: function(unboxed(x), unboxed(y))
-
-
-def _divmod(x: Any, y: Any) -> tuple[Any, Any]:
-    return np.floor_divide(x, y), remainder(x, y)
 
 
 def _method(op: Op) -> Method:
@@ -277,7 +380,7 @@ _installed: dict[str, Any] = {
     "real": property(real.call),
     "reshape": _reshape,
     "transpose": _transpose,
-    **_both_ways("divmod", _divmod),
+    **_both_ways("divmod", elementwise.divmod),
     **_both_ways("floordiv", _on_arrays(np.floor_divide)),
     **_both_ways("matmul", matmul.call),
     **{f"__{name}__": op.call for name, op in _UFUNCS.items()},
@@ -288,4 +391,3 @@ _installed: dict[str, Any] = {
 }
 for _name, _function in _installed.items():
     setattr(Tensor, _name, _function)
-overrides[np.divmod] = _divmod  # type: ignore[assignment]  # not an op: one result is plain

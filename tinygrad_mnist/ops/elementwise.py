@@ -3,11 +3,13 @@
 # ruff: noqa: A002 - min and max are NumPy's names for clip's bounds
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.operation import op
+from tinygrad_mnist.operation import implements, op
 
 if TYPE_CHECKING:
     from tinygrad_mnist.graph import Array
@@ -19,24 +21,59 @@ INF = float("inf")
 
 _BOTH_SIDES = ({"domain": {"y": (0, INF)}}, {"domain": {"y": (-INF, 0)}})  # of a pole at 0
 
-add       = op(np.add).defvjp(x=lambda g: g, y=lambda g: g)
-divide    = op(np.divide, cases=_BOTH_SIDES).defvjp(x=lambda g, y: g / y,
-                                                    y=lambda g, out, y: -g * out / y)
-multiply  = op(np.multiply).defvjp(x=lambda g, y: g * y, y=lambda g, x: g * x)
-negative  = op(np.negative).defvjp(x=lambda g: -g)
-positive  = op(np.positive).defvjp(x=lambda g: g)
-remainder = op(np.remainder, cases=_BOTH_SIDES).defvjp(x=lambda g: g,
-                                                       y=lambda g, x, y: -g * np.floor_divide(x, y))
-square    = op(np.square).defvjp(x=lambda g, x: g * (2 * x))
-subtract  = op(np.subtract).defvjp(x=lambda g: g, y=lambda g: -g)
+add        = op(np.add).defvjp(x=lambda g: g, y=lambda g: g)
+deg2rad    = op(np.deg2rad).defvjp(x=lambda g: g * (math.pi / 180))
+degrees    = op(np.degrees).defvjp(x=lambda g: g * (180 / math.pi))
+divide     = op(np.divide, cases=_BOTH_SIDES).defvjp(x=lambda g, y: g / y,
+                                                     y=lambda g, out, y: -g * out / y)
+fmod       = op(np.fmod, cases=_BOTH_SIDES).defvjp(x=lambda g: g,
+                                                   y=lambda g, x, y: -g * np.trunc(x / y))
+multiply   = op(np.multiply).defvjp(x=lambda g, y: g * y, y=lambda g, x: g * x)
+negative   = op(np.negative).defvjp(x=lambda g: -g)
+nextafter  = op(np.nextafter, cases=({"y": 0.5},)).defvjp(x=lambda g: g, y=None)
+positive   = op(np.positive).defvjp(x=lambda g: g)
+rad2deg    = op(np.rad2deg).defvjp(x=lambda g: g * (180 / math.pi))
+radians    = op(np.radians).defvjp(x=lambda g: g * (math.pi / 180))
+reciprocal = op(np.reciprocal, domain={"x": (0, INF)}).defvjp(x=lambda g, out: -g * out * out)
+remainder  = op(np.remainder, cases=_BOTH_SIDES).defvjp(x=lambda g: g,
+                                                        y=lambda g, x, y: -g * (x // y))
+square     = op(np.square).defvjp(x=lambda g, x: g * (2 * x))
+subtract   = op(np.subtract).defvjp(x=lambda g: g, y=lambda g: -g)
 
 # Exponentials and logarithms: a pole gives an infinity, but a zero cotangent stays zero -----------
 
+LN2, LN10 = math.log(2), math.log(10)
+
+cbrt  = op(np.cbrt, domain={"x": (0, INF)}).defvjp(x=lambda g, out: g / (3 * out * out))
 exp   = op(np.exp).defvjp(x=lambda g, out: g * out)
+exp2  = op(np.exp2).defvjp(x=lambda g, out: g * (out * LN2))
 expm1 = op(np.expm1).defvjp(x=lambda g, out: g * (out + 1))
 log   = op(np.log, domain={"x": (0, INF)}).defvjp(x=lambda g, x: g / x)
+log10 = op(np.log10, domain={"x": (0, INF)}).defvjp(x=lambda g, x: g / (x * LN10))
 log1p = op(np.log1p, domain={"x": (-1, INF)}).defvjp(x=lambda g, x: g / (x + 1))
+log2  = op(np.log2, domain={"x": (0, INF)}).defvjp(x=lambda g, x: g / (x * LN2))
 sqrt  = op(np.sqrt, domain={"x": (0, INF)}).defvjp(x=lambda g, out: g / (2 * out))
+# fmt: on
+
+
+def _part(exponential: Any, x: Any, out: Any) -> Any:
+    """Return exponential(x) / exponential(out), where infinities are alike."""
+    infinite = np.isinf(out)
+    finite = exponential(np.where(infinite, 0, x) - np.where(infinite, 0, out))
+    return np.where(infinite, np.equal(x, out), finite)
+
+
+def _share(g: Any, exponential: Any, x: Any, y: Any, out: Any) -> Any:
+    """Return the cotangent of the first of two numbers whose exponentials were added up."""
+    part, other = _part(exponential, x, out), _part(exponential, y, out)
+    return g * (part / (part + other))
+
+
+# fmt: off
+logaddexp  = op(np.logaddexp).defvjp(x=lambda g, x, y, out: _share(g, np.exp, x, y, out),
+                                     y=lambda g, x, y, out: _share(g, np.exp, y, x, out))
+logaddexp2 = op(np.logaddexp2).defvjp(x=lambda g, x, y, out: _share(g, np.exp2, x, y, out),
+                                      y=lambda g, x, y, out: _share(g, np.exp2, y, x, out))
 # fmt: on
 
 
@@ -55,19 +92,59 @@ def _power_y(g: Any, x: Any, out: Any) -> Any:
 
 
 _ANY = {"x": (-INF, INF)}
-power = op(
-    np.power,
-    domain={"x": (0, INF)},
-    cases=({}, *({"y": y, "domain": _ANY} for y in (0, 1, 2, 3)), {"y": -0.5}, {"x": 2.0}),
-).defvjp(x=_power_x, y=_power_y)
+_POWERS = ({}, *({"y": y, "domain": _ANY} for y in (0, 1, 2, 3)), {"y": -0.5}, {"x": 2.0})
+_powers = partial(op, domain={"x": (0, INF)}, cases=_POWERS)
 
 # fmt: off
+float_power = _powers(np.float_power).defvjp(x=_power_x, y=_power_y)
+power       = _powers(np.power).defvjp(x=_power_x, y=_power_y)
+
 # Trigonometry -----------------------------------------------------------------------------------
 
-cos  = op(np.cos).defvjp(x=lambda g, x: -g * np.sin(x))
-sin  = op(np.sin).defvjp(x=lambda g, x: g * np.cos(x))
-tanh = op(np.tanh).defvjp(x=lambda g, out: g * (1 - out * out))
+_BELOW_1 = {"x": (-1, 1)}
+
+arccos  = op(np.arccos, domain=_BELOW_1).defvjp(x=lambda g, x: -g / np.sqrt((1 - x) * (1 + x)))
+arccosh = op(np.arccosh, domain={"x": (1, INF)}).defvjp(
+                                 x=lambda g, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)))
+arcsin  = op(np.arcsin, domain=_BELOW_1).defvjp(x=lambda g, x: g / np.sqrt((1 - x) * (1 + x)))
+arcsinh = op(np.arcsinh).defvjp(x=lambda g, x: g / _hypotenuse(x))
+arctan  = op(np.arctan).defvjp(x=lambda g, x: g / (1 + x * x))
+arctanh = op(np.arctanh, domain=_BELOW_1).defvjp(x=lambda g, x: g / ((1 - x) * (1 + x)))
+cos     = op(np.cos).defvjp(x=lambda g, x: -g * np.sin(x))
+cosh    = op(np.cosh).defvjp(x=lambda g, x: g * np.sinh(x))
+sin     = op(np.sin).defvjp(x=lambda g, x: g * np.cos(x))
+sinh    = op(np.sinh).defvjp(x=lambda g, x: g * np.cosh(x))
+tan     = op(np.tan).defvjp(x=lambda g, out: g * (1 + out * out))
+tanh    = op(np.tanh).defvjp(x=lambda g, out: g * (1 - out * out))
+
+# The angle and length of (0, 0) are given no slope: divided by an infinite length it is 0.
+
+_BESIDE_ORIGIN = ({"domain": {"x": (0.1, INF)}}, {"domain": {"y": (0.1, INF)}},
+                  {"domain": {"x": (-INF, -0.1)}})
+
+arctan2 = op(np.arctan2, cases=_BESIDE_ORIGIN).defvjp(
+    x=lambda g, x, y: g * _over_square(y, np.hypot(x, y)),
+    y=lambda g, x, y: -g * _over_square(x, np.hypot(x, y)))
+hypot   = op(np.hypot).defvjp(x=lambda g, x, out: g * (x / _nonzero(out)),
+                              y=lambda g, y, out: g * (y / _nonzero(out)))
 # fmt: on
+
+
+def _hypotenuse(x: Any) -> Any:
+    """Return the square root of 1 + x * x, also where that overflows."""
+    return np.sqrt(1 + x * x) if x.dtype.kind == "c" else np.hypot(x, 1)
+
+
+def _nonzero(length: Any) -> Any:
+    """Return a length, an infinite one instead of 0."""
+    return np.where(np.equal(length, 0), INF, length)
+
+
+def _over_square(x: Any, length: Any) -> Any:
+    """Return x / length**2, also where the square overflows."""
+    length = _nonzero(length)
+    return x / length / length
+
 
 # Kinks and ties (docs/kinks.md) -------------------------------------------------------------------
 
@@ -85,14 +162,57 @@ def _direction(x: Any) -> Any:
     return np.where(zero, 0, np.conjugate(x)) / np.where(zero, 1, np.abs(x))
 
 
+def _won_over_nan(g: Any, x: Any, y: Any, wins: Any) -> Any:
+    """Return the cotangent of x where it wins over y or y is NaN, half where both are alike."""
+    x_nan, y_nan = np.isnan(x), np.isnan(y)
+    return _won(g, wins | (y_nan & ~x_nan), np.equal(x, y) | (x_nan & y_nan))
+
+
 # fmt: off
 absolute = op(np.absolute).defvjp(x=lambda g, x: g * _direction(x))  # abs'(0) = 0
+copysign = op(np.copysign, cases=({"y": -1.0}, {"y": [2.0, -0.0], "shapes": "(…,2)"})).defvjp(
+    x=lambda g, x, y: g * (np.sign(x) * np.copysign(1, y)), y=None)
+fabs     = op(np.fabs).defvjp(x=lambda g, x: g * np.sign(x))
+fmax     = op(np.fmax).defvjp(x=lambda g, x, y: _won_over_nan(g, x, y, x > y),
+                              y=lambda g, x, y: _won_over_nan(g, y, x, y > x))
+fmin     = op(np.fmin).defvjp(x=lambda g, x, y: _won_over_nan(g, x, y, x < y),
+                              y=lambda g, x, y: _won_over_nan(g, y, x, y < x))
 maximum  = op(np.maximum).defvjp(x=lambda g, x, y: _won(g, x > y, np.equal(x, y)),
                                  y=lambda g, x, y: _won(g, y > x, np.equal(x, y)))
 minimum  = op(np.minimum).defvjp(x=lambda g, x, y: _won(g, x < y, np.equal(x, y)),
                                  y=lambda g, x, y: _won(g, y < x, np.equal(x, y)))
 # fmt: on
 abs = absolute
+
+# Parts of a number --------------------------------------------------------------------------------
+
+# fmt: off
+frexp = op(np.frexp).defvjp(x=lambda g, out: np.ldexp(g[0], -out[1]))
+ldexp = op(np.ldexp, cases=({"y": 3}, {"y": [1, -2, 0], "shapes": "(…,3)"})).defvjp(
+    x=lambda g, y: np.ldexp(g, y), y=None  # noqa: PLW0108 - its names are read
+)
+# fmt: on
+
+
+@op(pointwise=True)
+def fraction(x: Array) -> Array:
+    """Return what is behind the decimal point, with the sign of `x`."""
+    return np.modf(x)[0]
+
+
+fraction.defvjp(x=lambda g: g)
+
+
+@implements(np.modf)
+def modf(x: Array) -> tuple[Array, Array]:
+    """Return what is behind the decimal point, and what is before it as a plain array."""
+    return fraction(x), np.trunc(x)
+
+
+@implements(np.divmod)
+def divmod(x: Array, y: Array) -> tuple[Array, Array]:
+    """Return the quotient, rounded down, as a plain array, and the remainder."""
+    return np.floor_divide(x, y), remainder(x, y)
 
 
 def _bounds(a_min: Any, a_max: Any, low: Any, high: Any) -> tuple[Any, Any]:
@@ -179,3 +299,9 @@ where.defvjp(
     x=lambda g, condition: np.where(condition, g, 0),
     y=lambda g, condition: np.where(condition, 0, g),
 )
+
+# Other names --------------------------------------------------------------------------------------
+
+abs = absolute
+acos, acosh, asin, asinh, atan, atanh = arccos, arccosh, arcsin, arcsinh, arctan, arctanh
+atan2, mod, pow, true_divide = arctan2, remainder, power, divide

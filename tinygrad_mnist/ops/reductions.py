@@ -26,7 +26,7 @@ _CASES: tuple[dict[str, Any], ...] = (
 _add_up: Any = np.add.reduce  # np.sum takes twice the time
 
 
-def _given(where: Any, **options: Any) -> dict[str, Any]:
+def given(where: Any, **options: Any) -> dict[str, Any]:
     """Return the options that say something; other libraries do not know them all."""
     options = {name: value for name, value in options.items() if value is not None}
     return options if where is True else {"where": where, **options}
@@ -35,6 +35,25 @@ def _given(where: Any, **options: Any) -> dict[str, Any]:
 def spread(g: Any, axis: Axes, keepdims: bool) -> Any:
     """Return `g`, of a reduction's shape, with the reduced axes back at length 1."""
     return g if keepdims or axis is None else np.expand_dims(g, axis)
+
+
+def _front(ndim: int, axis: Axes) -> tuple[tuple[int, ...], int]:
+    """Return all axes, those that are reduced first, and how many of them there are."""
+    axes = normalize_axis_tuple(range(ndim) if axis is None else axis, ndim)
+    return (*axes, *(k for k in range(ndim) if k not in axes)), len(axes)
+
+
+def lined_up(a: Any, axis: Axes) -> Any:
+    """Return `a` with the axes that are reduced in front, as one."""
+    front, n = _front(a.ndim, axis)
+    shape = [a.shape[k] for k in front]
+    return np.reshape(np.transpose(a, front), (math.prod(shape[:n]), *shape[n:]))
+
+
+def put_back(rows: Any, a_shape: tuple[int, ...], axis: Axes) -> Any:
+    """Return what `lined_up` made of an array of a shape with its axes in their places."""
+    front, _ = _front(len(a_shape), axis)
+    return np.transpose(np.reshape(rows, [a_shape[k] for k in front]), np.argsort(front))
 
 
 def _shared_out(g: Any, a_shape: tuple[int, ...], axis: Axes, keepdims: bool, where: Any) -> Any:
@@ -67,7 +86,7 @@ def sum(
     """Add up the entries, over all axes or those named."""
     if where is True and initial is None:
         return _add_up(a, axis, dtype, None, keepdims)
-    return np.sum(a, axis, dtype, keepdims=keepdims, **_given(where, initial=initial))
+    return np.sum(a, axis, dtype, keepdims=keepdims, **given(where, initial=initial))
 
 
 sum.defvjp(a=_shared_out)
@@ -83,7 +102,7 @@ def mean(
     a: Array, axis: Axes = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True
 ) -> Array:
     """Return the arithmetic mean, over all axes or those named."""
-    return np.mean(a, axis, dtype, keepdims=keepdims, **_given(where))
+    return np.mean(a, axis, dtype, keepdims=keepdims, **given(where))
 
 
 mean.defvjp(a=_mean_rule)
@@ -108,7 +127,7 @@ def _delta(ddof: float, correction: float | None) -> float:
 
 def _deviation(a: Any, axis: Axes, where: Any) -> Any:
     """Return how far each entry is from the mean, and 0 for those that do not count."""
-    deviation = a - np.mean(a, axis=axis, keepdims=True, **_given(where))
+    deviation = a - np.mean(a, axis=axis, keepdims=True, **given(where))
     return deviation if where is True else np.where(where, deviation, 0)
 
 
@@ -156,7 +175,7 @@ def var(
 ) -> Array:
     """Return the variance: squared deviations summed, over n - ddof (or n - correction)."""
     ddof = _delta(ddof, correction)
-    return np.var(a, axis, dtype, ddof=ddof, keepdims=keepdims, **_given(where))
+    return np.var(a, axis, dtype, ddof=ddof, keepdims=keepdims, **given(where))
 
 
 var.defvjp(a=_var_rule)
@@ -175,7 +194,7 @@ def std(
 ) -> Array:
     """Return the standard deviation, the square root of `var`."""
     ddof = _delta(ddof, correction)
-    return np.std(a, axis, dtype, ddof=ddof, keepdims=keepdims, **_given(where))
+    return np.std(a, axis, dtype, ddof=ddof, keepdims=keepdims, **given(where))
 
 
 std.defvjp(a=_std_rule)
@@ -193,7 +212,7 @@ _EXTREMES: tuple[dict[str, Any], ...] = (
 )
 
 
-def _extreme_rule(g: Any, a: Any, out: Any, axis: Axes, keepdims: bool, where: Any) -> Any:
+def extreme_rule(g: Any, a: Any, out: Any, axis: Axes, keepdims: bool, where: Any) -> Any:
     """Return `g`, in equal parts, for the entries that are the extreme; a NaN is one."""
     extreme = np.equal(a, spread(out, axis, keepdims)) | np.isnan(a)
     if where is not True:
@@ -207,10 +226,10 @@ def max(
     a: Array, axis: Axes = None, *, keepdims: bool = False, initial: Any = None, where: Any = True
 ) -> Array:
     """Return the largest entry, over all axes or those named."""
-    return np.max(a, axis, keepdims=keepdims, **_given(where, initial=initial))
+    return np.max(a, axis, keepdims=keepdims, **given(where, initial=initial))
 
 
-max.defvjp(a=_extreme_rule)
+max.defvjp(a=extreme_rule)
 
 
 @op(cases=_EXTREMES, implements=(np.min, np.amin))
@@ -218,10 +237,10 @@ def min(
     a: Array, axis: Axes = None, *, keepdims: bool = False, initial: Any = None, where: Any = True
 ) -> Array:
     """Return the smallest entry, over all axes or those named."""
-    return np.min(a, axis, keepdims=keepdims, **_given(where, initial=initial))
+    return np.min(a, axis, keepdims=keepdims, **given(where, initial=initial))
 
 
-min.defvjp(a=_extreme_rule)
+min.defvjp(a=extreme_rule)
 
 # Products ---------------------------------------------------------------------------------------
 
@@ -244,16 +263,13 @@ def _prod_rule(g: Any, a: Any, axis: Axes, initial: float | None, where: Any) ->
     if not a.size:
         return np.zeros_like(a)
     entries = a if where is True else np.where(where, a, 1)
-    axes = normalize_axis_tuple(range(a.ndim) if axis is None else axis, a.ndim)
-    front = (*axes, *(k for k in range(a.ndim) if k not in axes))
-    lengths = tuple(a.shape[k] for k in front)
-    *levels, top = _tree(np.reshape(np.transpose(entries, front), (-1, *lengths[len(axes) :])))
+    *levels, top = _tree(lined_up(entries, axis))
     g = np.reshape(g if initial is None else g * initial, top.shape)
     for level in reversed(levels):
         half = len(level) // 2
         left, right = level[:half], level[half : 2 * half]
         g = np.concatenate([g[:half] * right, g[:half] * left, g[half:]])
-    g = np.transpose(np.reshape(g, lengths), np.argsort(front))
+    g = put_back(g, a.shape, axis)
     return g if where is True else np.where(where, g, 0)
 
 
@@ -268,7 +284,7 @@ def prod(
     where: Any = True,
 ) -> Array:
     """Multiply the entries, over all axes or those named."""
-    return np.prod(a, axis, dtype, keepdims=keepdims, **_given(where, initial=initial))
+    return np.prod(a, axis, dtype, keepdims=keepdims, **given(where, initial=initial))
 
 
 prod.defvjp(a=_prod_rule)
