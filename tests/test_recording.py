@@ -11,7 +11,11 @@ from hypothesis.extra import numpy as hnp
 from tests.toys import fold, leaf, times
 from tinygrad_mnist import Tensor, no_grad, op, ops
 
-UFUNCS = {name: op for name, op in ops.registry.items() if isinstance(op.forward, np.ufunc)}
+NAMES = (  # rules that save nothing, an operand, the other one, both, the result; one without
+    "absolute add conjugate copysign cos divide exp log maximum multiply negative power remainder "
+    "sqrt square subtract tanh"
+)
+UFUNCS = {name: ops.registry[name] for name in NAMES.split()}
 UNARY = {name: op for name, op in UFUNCS.items() if len(op.names) == 1}
 
 

@@ -61,7 +61,6 @@ from tinygrad_mnist.ops.elementwise import (
     fmax,
     fmin,
     fmod,
-    fraction,
     frexp,
     hypot,
     ldexp,
@@ -147,18 +146,12 @@ from tinygrad_mnist.ops.shape import (
     swapaxes,
     transpose,
 )
-from tinygrad_mnist.ops.ufuncs import (
-    accumulate,
-    reduce,
-    reduceat,
-)
 from tinygrad_mnist.recording import is_operand
 from tinygrad_mnist.tensor import Tensor
 
 __all__ = [
     "abs",
     "absolute",
-    "accumulate",
     "acos",
     "acosh",
     "add",
@@ -204,7 +197,6 @@ __all__ = [
     "fmax",
     "fmin",
     "fmod",
-    "fraction",
     "frexp",
     "full_like",
     "getitem",
@@ -244,8 +236,6 @@ __all__ = [
     "ravel",
     "real",
     "reciprocal",
-    "reduce",
-    "reduceat",
     "registry",
     "relu",
     "remainder",
