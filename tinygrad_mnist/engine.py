@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from contextvars import copy_context
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
@@ -57,21 +58,11 @@ def propagate(
     careful = False  # a node that selects was passed, so NaN may also come in quietly
     watch = current_mode().watch
 
-    def deposit(parent: Any, g: Any) -> None:
-        if parent.plan is None or parent in found:
-            before = found.get(parent)
-            found[parent] = g if before is None else before + g
-        elif (entry := waiting.get(parent.index)) is None:
-            waiting[parent.index] = [parent, g]
-            heappush(heap, -parent.index)
-        else:
-            entry[1] = _added(entry[1], g)
-
-    for node, g in seeds:
-        deposit(node, g)
-    user = np.geterr()["invalid"]
     ahead: Any = None
     ahead_g: Any = None  # the one node of a chain waits here, not in the heap: 130 ns
+    for node, g in seeds:
+        _deposit(node, g, found, waiting, heap)
+    outside = copy_context()  # where the user's `np.errstate` can be asked for, if need be
     with np.errstate(invalid="call", call=lambda kind, _: invalid.append(kind)):
         while heap or ahead is not None:
             if ahead is None or (heap and -heap[0] > ahead.index):
@@ -95,10 +86,10 @@ def propagate(
                     before = results[1][node.number]
                     results[1][node.number] = g if before is None else before + g
                 else:
-                    with np.errstate(invalid=user):
+                    with np.errstate(**outside.run(np.geterr)):
                         again = plan.run_again(node, g, leads, free)
                     for parent, gi in again:
-                        deposit(parent, gi)
+                        _deposit(parent, gi, found, waiting, heap)
                 continue
             saved = node.saved
             if saved is None:
@@ -126,7 +117,8 @@ def propagate(
                 else:
                     gi = rule(g)
                 if invalid or careful:
-                    gi = _zero_stays_zero(plan.op, g, gi, user if invalid else "ignore")
+                    user = outside.run(np.geterr)["invalid"] if invalid else "ignore"
+                    gi = _zero_stays_zero(plan.op, g, gi, user)
                 if watch is not None:
                     watch(node, g, gi)
                 try:
@@ -135,7 +127,7 @@ def propagate(
                     fits = False
                 if not fits:
                     gi = _fit(gi, parent, node, k - 1)
-                # as `deposit` does, without the call
+                # as `_deposit` does, without the call
                 if parent.plan is None or (inside and parent in found):
                     before = found.get(parent)
                     found[parent] = gi if before is None else before + gi
@@ -153,6 +145,20 @@ def propagate(
             if free:
                 node.saved = None
     return found
+
+
+def _deposit(
+    node: Any, g: Any, found: Cotangents, waiting: dict[int, list[Any]], heap: list[int]
+) -> None:
+    """Add a cotangent to what is collected for a node, or waits for it."""
+    if node.plan is None or node in found:
+        before = found.get(node)
+        found[node] = g if before is None else before + g
+    elif (entry := waiting.get(node.index)) is None:
+        waiting[node.index] = [node, g]
+        heappush(heap, -node.index)
+    else:
+        entry[1] = _added(entry[1], g)
 
 
 def _added(before: Any, g: Any) -> Any:
@@ -302,6 +308,7 @@ def leading(
 # Tensor.backward --------------------------------------------------------------------------------
 
 _writing = threading.Lock()  # two threads may add to one leaf's gradient
+_ONES = {kind: kind(1) for kind in (np.float32, np.float64)}  # the cotangent of most losses
 
 
 def backward(self: Tensor, cotangent: Any = None, retain_graph: bool = False) -> None:
@@ -326,16 +333,18 @@ def backward(self: Tensor, cotangent: Any = None, retain_graph: bool = False) ->
             "backward of a Tensor that tracks no gradient: give requires_grad=True to a Tensor "
             "that it is computed from, and call it outside no_grad"
         )
-    found = propagate([(self._node, seed(self, cotangent, "backward"))], free=not retain_graph)
-    owned = set()
+    g = _ONES.get(self._value.__class__) if cotangent is None else None
+    if g is None:
+        g = seed(self, cotangent, "backward")
+    found = propagate([(self._node, g)], free=not retain_graph)
+    distinct = len(set(map(id, found.values()))) == len(found)
     with _writing:
         for leaf, g in found.items():
             if leaf.grad is not None:
                 g = leaf.grad + g  # noqa: PLW2901
-            elif id(g) in owned or getattr(g, "base", None) is not None:
+            elif not distinct or getattr(g, "base", None) is not None:
                 g = g.copy()  # noqa: PLW2901 - no two gradients share memory
-            leaf.grad = as_array(g)
-            owned.add(id(g))
+            leaf.grad = g if g.__class__ is np.ndarray else as_array(g)
 
 
 Tensor.backward = backward  # type: ignore[method-assign]

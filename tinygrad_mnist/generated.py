@@ -77,9 +77,11 @@ def _function(op: Any, plans: list[Any]) -> Iterator[str]:
     yield f"def call({', '.join(f'a{k}' + f'=defaults[{k}]' * (k >= least) for k in every)}):"
     yield f"    if modes: return general({given})"
     for k, name in enumerate(op.names):
-        yield f"    if a{k}.__class__ in PLAIN: x{k}, n{k} = a{k}, None"
+        branch = "if"
         if name in op.rules:
-            yield f"    elif a{k}.__class__ is Tensor: x{k}, n{k} = a{k}._value, a{k}._node"
+            yield f"    if a{k}.__class__ is Tensor: x{k}, n{k} = a{k}._value, a{k}._node"
+            branch = "elif"
+        yield f"    {branch} a{k}.__class__ in PLAIN: x{k}, n{k} = a{k}, None"
         yield f"    else: return general({given})"
     raw, nodes = (", ".join(f"{letter}{k}" for k in every) for letter in "xn")
     otherwise = f"return otherwise(out, ({given},), [{raw}], ({nodes},))"

@@ -73,7 +73,7 @@ class Linear(Module):
     def forward(self, x: Array) -> Array:
         """Return a result of shape (..., out_features) for `x` of shape (..., in_features)."""
         try:
-            return ops.linear(x, self.weight, self.bias)
+            return ops.linear.call(x, self.weight, self.bias)  # past `Op.__call__`: 0.1 us
         except ValueError as error:
             shape, n = np.shape(x), self.weight.shape[0]
             if shape[-1:] == (n,):
@@ -158,7 +158,7 @@ class ReLU(Module):
 
     def forward(self, x: Array) -> Array:
         """Return the result, in the shape of `x`."""
-        return ops.relu(x)
+        return ops.relu.call(x)
 
 
 class LeakyReLU(Module):
@@ -305,13 +305,12 @@ class MLP(Module):
 
     def forward(self, x: Array) -> Array:
         """Return logits of shape (..., sizes[-1]) for `x` of shape (..., sizes[0])."""
-        for layer, activation, dropout in zip(
-            self.layers[:-1], self.activations, self.dropouts, strict=True
-        ):
+        *hidden, last = self.layers
+        for layer, activation, dropout in zip(hidden, self.activations, self.dropouts, strict=True):
             x = activation(layer(x))
             if dropout is not None:
                 x = dropout(x)
-        return self.layers[-1](x)
+        return last(x)
 
 
 def _size(value: int) -> int:

@@ -121,7 +121,7 @@ logsumexp.defvjp(x=lambda g, x, axis, keepdims: spread(g, axis, keepdims) * soft
 
 def _linear_w(g: Any, x: Any) -> Any:
     if x.ndim == 2:
-        return x.T @ g
+        return np.dot(x.T, g)  # of two matrices what @ gives, in 0.3 us less
     rows = math.prod(x.shape[:-1])
     return np.reshape(x, (rows, x.shape[-1])).T @ np.reshape(g, (rows, g.shape[-1]))
 
@@ -146,17 +146,17 @@ def linear(x: Array, w: Array, b: Array | None = None) -> Array:
         If the shapes are others.
     """
     try:
-        out = np.matmul(x, w)
+        out = x.dot(w) if x.ndim == w.ndim == 2 else np.matmul(x, w)
         if w.ndim == 2 and (b is None or b.ndim == 1):
             return out if b is None else np.add(out, b, out=out if b.dtype == out.dtype else None)
-    except ValueError:
+    except (AttributeError, ValueError):
         pass
     shapes = f"x {np.shape(x)}, w {np.shape(w)}" + ("" if b is None else f", b {np.shape(b)}")
     raise ValueError(f"linear takes x of shape (…, in), w (in, out), b (out,); got {shapes}")
 
 
 linear.defvjp(
-    x=lambda g, w: g @ w.T,
+    x=lambda g, w: np.dot(g, w.T) if g.ndim == 2 else g @ w.T,
     w=_linear_w,
     b=lambda g: g.sum(axis=0) if g.ndim == 2 else g,
 )
@@ -202,12 +202,14 @@ def _checked_labels(logits: Any, labels: Any) -> Any:
     if not logits.size:
         raise ValueError(f"cross_entropy of logits of shape {logits.shape}: nothing has no mean")
     labels = labels.astype(np.intp, copy=False)
-    if labels.view(np.uintp).max() >= logits.shape[-1]:  # the sign bit makes negative ones large
+    if (
+        np.maximum.reduce(labels.view(np.uintp), None) >= logits.shape[-1]
+    ):  # the sign bit makes negative ones large
         raise ValueError(
             f"cross_entropy takes labels from 0 to {logits.shape[-1] - 1} for logits of shape "
             f"{logits.shape}, got labels from {labels.min()} to {labels.max()}"
         )
-    return labels.reshape(-1)
+    return labels if labels.ndim == 1 else labels.reshape(-1)
 
 
 def _cross_entropy_rule(g: Any, out: Any) -> Any:
@@ -257,14 +259,14 @@ def cross_entropy(logits: Array, labels: Array) -> Any:
     the logits look like probabilities.
     """
     classes = _checked_labels(logits, labels)
-    rows = logits.reshape(-1, logits.shape[-1])
+    rows = logits if logits.ndim == 2 else logits.reshape(-1, logits.shape[-1])
     _hint_at_logits(rows)
     n, width = rows.shape
-    shifted = np.subtract(rows, rows.max(axis=1, keepdims=True), order="C")
+    shifted = np.subtract(rows, np.maximum.reduce(rows, 1, keepdims=True), order="C")
     at = np.arange(0, n * width, width) + classes  # the labels' entries, counted row after row
     d = np.exp(shifted)
-    total = d.sum(axis=1)
-    loss = (np.log(total) - shifted.reshape(-1)[at]).sum() / n
+    total = np.add.reduce(d, 1)
+    loss = np.add.reduce(np.log(total) - shifted.reshape(-1)[at]) / n
     d /= total[:, None]
     d.reshape(-1)[at] -= 1
     d /= n
