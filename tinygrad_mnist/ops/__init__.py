@@ -11,9 +11,14 @@ from tinygrad_mnist.operation import Op, unboxed
 from tinygrad_mnist.operation import plain as without_derivative
 from tinygrad_mnist.ops import (
     complex_numbers,
+    contractions,
+    creation,
+    diagonals,
     elementwise,
     indexing,
+    joining,
     neural,
+    padding,
     products,
     reductions,
     shape,
@@ -25,6 +30,21 @@ from tinygrad_mnist.ops.complex_numbers import (
     conjugate,
     imag,
     real,
+)
+from tinygrad_mnist.ops.contractions import (
+    einsum,
+    multi_dot,
+)
+from tinygrad_mnist.ops.creation import (
+    array,
+    full,
+    full_like,
+    geomspace,
+    linspace,
+)
+from tinygrad_mnist.ops.diagonals import (
+    diagflat,
+    diagonal,
 )
 from tinygrad_mnist.ops.elementwise import (
     abs,
@@ -98,7 +118,14 @@ from tinygrad_mnist.ops.indexing import (
     getitem,
     scatter,
     set_at,
+    sliding_window_view,
     take_along_axis,
+)
+from tinygrad_mnist.ops.joining import (
+    array_split,
+    concatenate,
+    split,
+    stack,
 )
 from tinygrad_mnist.ops.neural import (
     cross_entropy,
@@ -113,12 +140,19 @@ from tinygrad_mnist.ops.neural import (
     softmax,
     softplus,
 )
+from tinygrad_mnist.ops.padding import pad_with_constants
 from tinygrad_mnist.ops.plain import FUNCTIONS
 from tinygrad_mnist.ops.products import (
+    convolve,
+    correlate,
+    cross,
     dot,
-    einsum,
     matmul,
+    matvec,
     outer,
+    vdot,
+    vecdot,
+    vecmat,
 )
 from tinygrad_mnist.ops.reductions import (
     max,
@@ -132,17 +166,16 @@ from tinygrad_mnist.ops.reductions import (
 from tinygrad_mnist.ops.shape import (
     astype,
     broadcast_to,
-    concatenate,
     copy,
     expand_dims,
     flip,
-    full_like,
     moveaxis,
     ravel,
+    repeat,
     reshape,
-    split,
+    reshape_in_any_order,
+    roll,
     squeeze,
-    stack,
     swapaxes,
     transpose,
 )
@@ -165,6 +198,8 @@ __all__ = [
     "arctanh",
     "asin",
     "asinh",
+    "array",
+    "array_split",
     "astype",
     "atan",
     "atan2",
@@ -175,6 +210,7 @@ __all__ = [
     "concatenate",
     "conj",
     "conjugate",
+    "convolve",
     "copy",
     "copysign",
     "cos",
@@ -182,6 +218,12 @@ __all__ = [
     "cross_entropy",
     "deg2rad",
     "degrees",
+    "correlate",
+    "cos",
+    "cross",
+    "cross_entropy",
+    "diagflat",
+    "diagonal",
     "divide",
     "divmod",
     "dot",
@@ -198,13 +240,16 @@ __all__ = [
     "fmin",
     "fmod",
     "frexp",
+    "full",
     "full_like",
+    "geomspace",
     "getitem",
     "hypot",
     "imag",
     "ldexp",
     "leaky_relu",
     "linear",
+    "linspace",
     "log",
     "log1p",
     "log2",
@@ -214,6 +259,7 @@ __all__ = [
     "logaddexp2",
     "logsumexp",
     "matmul",
+    "matvec",
     "max",
     "maximum",
     "mean",
@@ -223,10 +269,12 @@ __all__ = [
     "modf",
     "moveaxis",
     "mse_loss",
+    "multi_dot",
     "multiply",
     "negative",
     "nextafter",
     "outer",
+    "pad_with_constants",
     "positive",
     "pow",
     "power",
@@ -239,12 +287,15 @@ __all__ = [
     "registry",
     "relu",
     "remainder",
+    "repeat",
     "reshape",
+    "roll",
     "scatter",
     "set_at",
     "sigmoid",
     "sin",
     "sinh",
+    "sliding_window_view",
     "softmax",
     "softplus",
     "split",
@@ -262,6 +313,9 @@ __all__ = [
     "transpose",
     "true_divide",
     "var",
+    "vdot",
+    "vecdot",
+    "vecmat",
     "where",
 ]
 
@@ -276,6 +330,17 @@ registry: dict[str, Op] = {
         reductions,
         shape,
         ufuncs,
+        contractions,
+        creation,
+        diagonals,
+        elementwise,
+        indexing,
+        joining,
+        neural,
+        padding,
+        products,
+        reductions,
+        shape,
     )
     for op in vars(family).values()
     if isinstance(op, Op)
@@ -330,7 +395,7 @@ def _plain_method(name: str) -> Method:
 
 def _reshape(self: Tensor, *shape: Any, order: str = "C") -> Any:
     """Return the entries with another shape, given as a tuple or as several integers."""
-    return reshape(self, shape[0] if len(shape) == 1 else shape, order)
+    return reshape_in_any_order(self, shape[0] if len(shape) == 1 else shape, order)
 
 
 def _transpose(self: Tensor, *axes: Any) -> Any:
@@ -354,7 +419,9 @@ _COMPARISONS = {
     "lt": np.less,
     "ne": np.not_equal,
 }
-_METHODS = "astype clip conjugate copy dot max mean min prod ravel squeeze std sum swapaxes var"
+_METHODS = (
+    "astype clip conjugate copy diagonal dot max mean min prod repeat squeeze std sum swapaxes var"
+)
 _PLAIN_METHODS = "all any argmax argmin argpartition argsort nonzero round searchsorted"
 
 _installed: dict[str, Any] = {
@@ -363,12 +430,16 @@ _installed: dict[str, Any] = {
     "__getitem__": _method(getitem),
     "__neg__": negative.call,
     "__pos__": positive.call,
+    "compress": lambda self, condition, axis=None: indexing.compress(condition, self, axis),
     "conj": _method(conjugate),
-    "flatten": _method(ravel),
+    "flatten": shape.ravel_in_any_order,
     "imag": property(imag.call),
     "mT": property(lambda self: swapaxes(self, -1, -2)),
+    "ravel": shape.ravel_in_any_order,
     "real": property(real.call),
     "reshape": _reshape,
+    "take": indexing.take,
+    "trace": diagonals.trace,
     "transpose": _transpose,
     **_both_ways("divmod", elementwise.divmod),
     **_both_ways("floordiv", _on_arrays(np.floor_divide)),
@@ -381,3 +452,4 @@ _installed: dict[str, Any] = {
 }
 for _name, _function in _installed.items():
     setattr(Tensor, _name, _function)
+overrides[np.divmod] = _divmod

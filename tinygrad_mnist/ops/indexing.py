@@ -7,10 +7,13 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_mnist.operation import op
+from tinygrad_mnist.operation import implements, op, unboxed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tinygrad_mnist.graph import Array
 
 _BASIC = (int, np.integer, slice, EllipsisType, type(None))
@@ -24,6 +27,11 @@ def _repeats_nothing(index: Any) -> bool:
 
 def _is_mask(entry: Any) -> bool:
     return hasattr(entry, "dtype") and entry.dtype.kind == "b"
+
+
+def along(axis: int, ndim: int, entry: Any) -> tuple[Any, ...]:
+    """Return the index that is `entry` along one axis and all of the others."""
+    return (slice(None),) * (axis % ndim) + (entry,)
 
 
 # Any index --------------------------------------------------------------------------------------
@@ -96,6 +104,117 @@ def take_along_axis(arr: Array, indices: Array, axis: int | None = -1) -> Array:
 
 
 take_along_axis.defvjp(arr=_scatter_along, indices=None)
+
+
+def _flat(a: Any, axis: int | None) -> tuple[Any, int]:
+    """Return an array and its axis; without an axis, all entries along one."""
+    return (a, axis % np.ndim(a)) if axis is not None else (np.ravel(a), 0)
+
+
+_TURNED: dict[str, Callable[..., Any]] = {  # how `take` reads indices that are out of bounds
+    "raise": lambda indices, _: indices,
+    "wrap": np.remainder,
+    "clip": lambda indices, n: np.clip(indices, 0, n - 1),
+}
+
+
+@implements(np.take)
+def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
+    """Return entries, or slices along an axis, by their place."""
+    if mode not in _TURNED:
+        raise ValueError(f"take got mode={mode!r}; it must be one of {', '.join(_TURNED)}")
+    a, axis = _flat(a, axis)
+    places = _TURNED[mode](np.asarray(indices), a.shape[axis])
+    return a[along(axis, a.ndim, places)]
+
+
+@implements(np.compress)
+def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
+    """Return the slices along an axis for which a condition holds."""
+    return take(a, np.flatnonzero(condition), axis)
+
+
+@implements(np.extract)
+def extract(condition: Any, arr: Any) -> Any:
+    """Return the entries for which a condition holds."""
+    return take(arr, np.flatnonzero(condition))
+
+
+@implements(np.delete)
+def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
+    """Return all slices along an axis but some."""
+    arr, axis = _flat(arr, axis)
+    stays = np.zeros(arr.shape[axis], dtype=bool)
+    stays[np.delete(np.arange(stays.size), obj)] = True
+    return arr[along(axis, arr.ndim, stays)]
+
+
+@implements(np.insert)
+def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
+    """Return an array with values put in before the given places along an axis."""
+    arr, axis = _flat(arr, axis)
+    n = arr.shape[axis]
+    places = np.arange(n)[obj] if isinstance(obj, slice) else np.asarray(obj)
+    if places.dtype == bool:
+        places = np.flatnonzero(places)
+    if not hasattr(values, "dtype"):
+        values = np.asarray(values)
+    values = np.reshape(values, (*[1] * (arr.ndim - values.ndim), *values.shape))
+    if not places.ndim:
+        values = np.moveaxis(values, 0, axis)
+    count = values.shape[axis] if places.size == 1 else places.size
+    shape = (*arr.shape[:axis], count, *arr.shape[axis + 1 :])
+    values = np.broadcast_to(values, shape).astype(arr.dtype)
+    # where each slice of the result comes from: the array, or the values behind it
+    order = np.insert(np.arange(n), places, n + np.arange(count))
+    return np.concatenate([arr, values], axis)[along(axis, arr.ndim, order)]
+
+
+@implements(np.trim_zeros)
+def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
+    """Return an array without the zeros at the front and the back of its axes."""
+    if sorted(trim.lower()) not in (["b", "f"], ["b"], ["f"]):
+        raise ValueError(f"trim is {trim!r}; it must be 'f', 'b' or 'fb'")
+    axes = range(filt.ndim) if axis is None else normalize_axis_tuple(axis, filt.ndim)
+    index: list[slice] = [slice(None)] * filt.ndim
+    for k, places in enumerate(np.nonzero(unboxed(filt))):
+        if k in axes:
+            some = bool(places.size)  # else all are zeros, and nothing is left
+            start = places.min() if some and "f" in trim.lower() else None
+            stop = places.max() + 1 if some and "b" in trim.lower() else None
+            index[k] = slice(start, stop) if some else slice(0)
+    return filt[tuple(index)]
+
+
+def _unwindowed(g: Any, x_shape: tuple[int, ...], window: Any, axis: Any) -> Any:
+    """Return the sum of what reached each entry in all windows that it is in."""
+    places = np.arange(math.prod(x_shape)).reshape(x_shape)
+    places = np.lib.stride_tricks.sliding_window_view(places, window, axis)
+    return np.reshape(scatter(g, places, (math.prod(x_shape),)), x_shape)
+
+
+@op(
+    cases=(
+        {"window": 2, "shapes": "(5)"},
+        {"window": (2, 1), "shapes": "(3,2)"},
+        {"window": 3, "axis": -1, "shapes": "(n,4)"},
+    ),
+)
+def sliding_window_view(
+    x: Array, window: int | tuple[int, ...], axis: int | tuple[int, ...] | None = None
+) -> Array:
+    """Return all windows of a shape into an array, which overlap, as a view."""
+    return np.lib.stride_tricks.sliding_window_view(x, window, axis)
+
+
+sliding_window_view.defvjp(x=_unwindowed, window=None)
+
+
+@implements(np.lib.stride_tricks.sliding_window_view)
+def windows(x: Any, window_shape: Any, axis: Any = None, **_: bool) -> Any:
+    """Call `sliding_window_view` with NumPy's names; a Tensor's array has no subclass to keep."""
+    return sliding_window_view(x, window_shape, axis)
+
 
 # Replacing --------------------------------------------------------------------------------------
 

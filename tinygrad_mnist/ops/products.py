@@ -1,15 +1,13 @@
-"""Sums of products: matrix products, and einsum for all others."""
+"""Products of vectors and matrices: matmul, dot, outer, cross, convolve and their relatives."""
 
 from __future__ import annotations
 
 import math
-import re
-from string import ascii_letters, ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.operation import op
+from tinygrad_mnist.operation import implements, newer, op
 
 if TYPE_CHECKING:
     from tinygrad_mnist.graph import Array
@@ -48,7 +46,7 @@ def _matmul_right(g: Any, x1: Any, x2_shape: tuple[int, ...]) -> Any:
         {"shapes": "(…,m,k),(k)"},
         {"shapes": "(k),(k)"},
     ),
-    implements=(np.matmul,),
+    implements=(np.matmul, np.linalg.matmul),
 )
 def matmul(x1: Array, x2: Array) -> Array:
     """Return the matrix product: over the last axis of `x1` and the second last of `x2`."""
@@ -116,93 +114,203 @@ outer.defvjp(
     b=lambda g, a, b_shape: np.reshape(np.ravel(a) @ g, b_shape),
 )
 
-# Any product of any axes ------------------------------------------------------------------------
+
+@implements(np.inner)
+def inner(a: Any, b: Any, /) -> Any:
+    """Return the sums of products over the last axis of both, for every pair of vectors."""
+    return np.dot(a, b if np.ndim(b) < 2 or not np.ndim(a) else np.swapaxes(b, -1, -2))
 
 
-def _read_term(term: Any) -> list[Any]:
-    """Return the indices of one array: letters and Ellipsis, from ``i...j`` or ``[0, ..., 1]``."""
-    if isinstance(term, str):
-        return [... if entry == "..." else entry for entry in re.findall(r"\.\.\.|\S", term)]
-    return [... if entry is ... else (ascii_uppercase + ascii_lowercase)[entry] for entry in term]
+@implements(np.linalg.outer)
+def outer_of_vectors(x1: Any, x2: Any, /) -> Any:
+    """Return the products of every entry of a vector with every entry of another."""
+    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
+        raise ValueError(
+            f"linalg.outer takes vectors; got shapes {np.shape(x1)} and {np.shape(x2)}"
+        )
+    return outer(x1, x2)
 
 
-def _named_axes(term: list[Any], extra: int) -> list[Any]:
-    """Return an index for every axis: those that ``...`` stands for count up to -1."""
-    return [e for entry in term for e in (range(-extra, 0) if entry is ... else (entry,))]
+@implements(np.kron)
+def kron(a: Any, b: Any) -> Any:
+    """Return blocks: all of `b` times each entry of `a`."""
+    n = max(np.ndim(a), np.ndim(b))
+    shapes = [(*[1] * (n - np.ndim(x)), *np.shape(x)) for x in (a, b)]
+    a, b = (np.reshape(x, shape) for x, shape in zip((a, b), shapes, strict=True))
+    blocks = np.expand_dims(a, tuple(range(1, 2 * n, 2))) * np.expand_dims(
+        b, tuple(range(0, 2 * n, 2))
+    )
+    return np.reshape(blocks, [k * m for k, m in zip(*shapes, strict=True)])
 
 
-def _read_einsum(subscripts: Any, operands: Any) -> tuple[list[Any], list[Any], list[Any]]:
-    """Return the arrays of a call, the indices of each, and those of the result."""
-    if isinstance(subscripts, str):
-        arrays = list(operands)
-        inputs, arrow, output = subscripts.partition("->")
-        terms, result = inputs.split(","), output if arrow else None
-    else:
-        given = [subscripts, *operands]
-        arrays, terms = given[::2], given[1::2]
-        result = arrays.pop() if len(arrays) > len(terms) else None
-    read = [_read_term(term) for term in terms]
-    axes = [_named_axes(t, np.ndim(a) - len(t) + 1) for t, a in zip(read, arrays, strict=True)]
-    every = [index for term in axes for index in term]
-    hidden = [index for index in every if isinstance(index, int)]
-    if result is None:
-        once = {index for index in every if every.count(index) == 1 and index not in hidden}
-        return arrays, axes, [*sorted(set(hidden)), *sorted(once)]
-    return arrays, axes, _named_axes(_read_term(result), len(set(hidden)))
+# Products of vectors; of complex ones the first is conjugated -------------------------------------
 
 
-def _einsum_rule(g: Any, number: int, subscripts: Any, operands: Any, optimize: Any) -> Any:
-    """Return the gradient of one array: an einsum of the others and `g`."""
-    arrays, axes, result = _read_einsum(subscripts, operands)
-    factors = [(a, t) for k, (a, t) in enumerate(zip(arrays, axes, strict=True)) if k != number]
-    factors.append((g, result))
-    known = {index for _, term in factors for index in term}
-    wanted: list[Any] = []
-    for index, n in zip(axes[number], arrays[number].shape, strict=True):
-        if index in wanted:  # a diagonal was read: beside it is nothing
-            other = (index, len(wanted))
-            factors.append((np.diag(np.ones_like(g, shape=n)), [index, other]))
-            wanted.append(other)
-            continue
-        if index not in known:  # it was summed over: every entry counts alike
-            factors.append((np.ones_like(g, shape=n), [index]))
-        wanted.append(index)
-    letters: dict[Any, str] = {}
-    terms = [
-        "".join(letters.setdefault(index, ascii_letters[len(letters)]) for index in term)
-        for term in (*(term for _, term in factors), wanted)
-    ]
-    text = ",".join(terms[:-1]) + "->" + terms[-1]
-    return np.einsum(text, *(a for a, _ in factors), optimize=optimize or len(factors) > 2)
+@op(cases=({"shapes": "(n),(n)"}, {"shapes": "(n,m),(n,m)"}), implements=(np.vdot,))
+def vdot(a: Array, b: Array) -> Array:
+    """Return the sum of conj(a) b over all entries."""
+    return np.vdot(a, b)
+
+
+vdot.defvjp(
+    a=lambda g, b, a_shape: np.reshape((g * b).conj(), a_shape),
+    b=lambda g, a, b_shape: np.reshape(g * a.conj(), b_shape),
+)
+
+
+@op(cases=({"shapes": "(…,n),(…,n)"}, {"shapes": "(n),(…,n)"}))
+def vecdot(x1: Array, x2: Array) -> Array:
+    """Return the sums of conj(x1) x2 over the last axis."""
+    return np.vecdot(x1, x2)
+
+
+vecdot.defvjp(
+    x1=lambda g, x2: (g[..., None] * x2).conj(),
+    x2=lambda g, x1: g[..., None] * x1.conj(),
+)
+
+
+@implements(np.vecdot, np.linalg.vecdot)
+def vecdot_along(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """Return the sums of conj(x1) x2 over an axis of both."""
+    return vecdot(*(x if axis == -1 else np.moveaxis(x, axis, -1) for x in (x1, x2)))
+
+
+@op(cases=({"shapes": "(…,m,n),(…,n)"}, {"shapes": "(m,n),(…,n)"}), implements=newer("matvec"))
+def matvec(x1: Array, x2: Array) -> Array:
+    """Return matrices times vectors."""
+    return np.matvec(x1, x2) if _HAS_MATVEC else np.matmul(x1, x2[..., None])[..., 0]
+
+
+matvec.defvjp(
+    x1=lambda g, x2: g[..., :, None] * x2[..., None, :],
+    x2=lambda g, x1: matvec(np.swapaxes(x1, -1, -2), g),
+)
+
+
+@op(cases=({"shapes": "(…,n),(…,n,m)"}, {"shapes": "(…,n),(n,m)"}), implements=newer("vecmat"))
+def vecmat(x1: Array, x2: Array) -> Array:
+    """Return conjugated vectors times matrices."""
+    return np.vecmat(x1, x2) if _HAS_MATVEC else np.matmul(x1.conj()[..., None, :], x2)[..., 0, :]
+
+
+vecmat.defvjp(
+    x1=lambda g, x2: matvec(x2, g).conj(),
+    x2=lambda g, x1: x1.conj()[..., :, None] * g[..., None, :],
+)
+_HAS_MATVEC = hasattr(np, "matvec")  # and vecmat: new in NumPy 2.2
+
+
+def _space(x: Any, axis: int) -> Any:
+    """Return vectors along the last axis, with a third coordinate of 0 where there are but two."""
+    x = np.moveaxis(x, axis, -1)
+    if x.shape[-1] == 3:
+        return x
+    return np.concatenate([x, np.zeros_like(x[..., :1])], -1)
+
+
+def _cross_back(g: Any, other: Any, shape: Any, axes: tuple[int, int, int], sign: int) -> Any:
+    """Return ``sign * other x g``, the gradient of one factor, of the shape that it has."""
+    mine, its, result = axes
+    flat = shape[mine] == other.shape[its] == 2  # then the result is the third coordinate alone
+    g = np.stack([0 * g, 0 * g, g], -1) if flat else np.moveaxis(g, result, -1)
+    gradient = sign * np.cross(_space(other, its), g)
+    return np.moveaxis(gradient[..., : shape[mine]], -1, mine % len(shape) - len(shape))
 
 
 @op(
     cases=(
-        {"subscripts": "ij,jk->ik", "shapes": "(i,j),(j,k)"},
-        {"subscripts": "ij,jk,kl", "shapes": "(i,j),(j,k),(k,l)"},
-        {"subscripts": "ij,ij->i", "shapes": "(1,j),(i,j)"},
-        {"subscripts": "i...,...j", "shapes": "(i,…),(…,j)", "optimize": True},
-        {"operands": ([1, 0],), "shapes": "(i,j)"},
-        {"operands": ([0, 0], [0]), "shapes": "(i,i)"},
-        {"operands": ([0, 0, 1], [1]), "shapes": "(i,i,j)"},
-        {"operands": ([..., 0, 0], [...]), "shapes": "(…,i,i)"},
-        {"operands": ([0, 1], []), "shapes": "(i,j)"},
-    ),
-    implements=(np.einsum,),
+        {"shapes": "(…,3),(…,3)"},
+        {"axisa": 0, "axisb": 1, "shapes": "(3,n),(n,3)"},
+        {"axisc": 0, "shapes": "(n,m,3),(3)"},
+    )
 )
-def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Array:
-    """Return the sum over products that subscripts such as ``"ij,jk->ik"`` describe.
-
-    Both of NumPy's forms: a text and arrays, or arrays each followed by a list of numbers.
-    """
-    return np.einsum(subscripts, *operands, optimize=optimize)
+def cross(a: Array, b: Array, axisa: int = -1, axisb: int = -1, axisc: int = -1) -> Array:
+    """Return the vectors at right angles to those of both, as long as they span area."""
+    return np.cross(a, b, axisa, axisb, axisc)
 
 
-einsum.defvjp(
-    subscripts=lambda g, subscripts, operands, optimize: _einsum_rule(
-        g, 0, subscripts, operands, optimize
+cross.defvjp(
+    a=lambda g, b, a_shape, axisa, axisb, axisc: _cross_back(
+        g, b, a_shape, (axisa, axisb, axisc), 1
     ),
-    operands=lambda g, i, subscripts, operands, optimize: _einsum_rule(
-        g, i if isinstance(subscripts, str) else (i + 1) // 2, subscripts, operands, optimize
+    b=lambda g, a, b_shape, axisa, axisb, axisc: _cross_back(
+        g, a, b_shape, (axisb, axisa, axisc), -1
+    ),
+)
+
+
+@implements(np.cross)
+def cross_along(
+    a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Any:
+    """Call `cross` with an axis for all three."""
+    return cross(a, b, axis, axis, axis) if axis is not None else cross(a, b, axisa, axisb, axisc)
+
+
+@implements(np.linalg.cross)
+def cross_in_space(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """Return the cross product of vectors with three coordinates."""
+    if not np.shape(x1)[axis] == np.shape(x2)[axis] == 3:
+        raise ValueError(
+            f"linalg.cross takes vectors of three coordinates along axis {axis}; got shapes "
+            f"{np.shape(x1)} and {np.shape(x2)}"
+        )
+    return cross(x1, x2, axis, axis, axis)
+
+
+# Sliding products -------------------------------------------------------------------------------
+
+
+def _whole(g: Any, a_shape: Any, v_shape: Any, mode: str) -> Any:
+    """Return the cotangent of all overlaps, of which a mode looks at the middle ones."""
+    n, m = math.prod(a_shape), math.prod(v_shape)
+    before = {"full": 0, "valid": min(n, m) - 1, "same": min(n, m) - 1 - min(n, m) // 2}[mode]
+    after = n + m - 1 - g.size - before
+    return np.concatenate([np.zeros_like(g, shape=before), g, np.zeros_like(g, shape=after)])
+
+
+_SLIDING: tuple[dict[str, Any], ...] = tuple(
+    {"mode": mode, "shapes": shapes}
+    for mode in ("full", "same", "valid")
+    for shapes in ("(5),(3)", "(n),(4)")
+)
+
+
+@op(cases=_SLIDING, implements=(np.convolve,))
+def convolve(a: Array, v: Array, mode: Any = "full") -> Array:
+    """Return the sums of products of two vectors, one of them reversed, at each of their shifts."""
+    return np.convolve(a, v, mode)
+
+
+convolve.defvjp(
+    a=lambda g, v, a_shape, v_shape, mode: np.correlate(
+        _whole(g, a_shape, v_shape, mode), v.conj(), "valid"
+    ),
+    v=lambda g, a, a_shape, v_shape, mode: np.correlate(
+        _whole(g, a_shape, v_shape, mode), a.conj(), "valid"
+    ),
+)
+
+
+@op(cases=_SLIDING, implements=(np.correlate,))
+def correlate(a: Array, v: Array, mode: Any = "valid") -> Array:
+    """Return the sums of products of two vectors, the second conjugated, at all shifts."""
+    return np.correlate(a, v, mode)
+
+
+def _overlaps(g: Any, a_shape: Any, v_shape: Any, mode: str) -> Any:
+    """Return the cotangent of all overlaps; with the longer vector second, NumPy turns around."""
+    if math.prod(a_shape) >= math.prod(v_shape):
+        return _whole(g, a_shape, v_shape, mode)
+    return np.flip(_whole(np.flip(g), a_shape, v_shape, mode))
+
+
+correlate.defvjp(
+    a=lambda g, v, a_shape, v_shape, mode: np.convolve(
+        _overlaps(g, a_shape, v_shape, mode), v.conj(), "valid"
+    ),
+    v=lambda g, a, a_shape, v_shape, mode: np.convolve(
+        np.flip(_overlaps(g, a_shape, v_shape, mode)).conj(), a.conj(), "valid"
     ),
 )

@@ -1,14 +1,14 @@
-"""The same numbers in another shape, order or type: reshaping, axes, joining, splitting."""
+"""The same numbers in another shape, order or type: reshaping, axes, copies of entries."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tinygrad_mnist.operation import op
-from tinygrad_mnist.ops.indexing import scatter
+from tinygrad_mnist.operation import implements, newer, op, unboxed
+from tinygrad_mnist.ops.indexing import along, scatter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,24 +19,13 @@ if TYPE_CHECKING:
     Order = Literal["C", "F"]
 
 
-def _in_c_or_fortran_order(order: Order) -> Order:
-    if order not in {"C", "F"}:
-        raise ValueError(f"order is {order!r}; it must be 'C' or 'F', for others depend on memory")
-    return order
-
-
-def _along(axis: int, ndim: int, entry: Any) -> tuple[Any, ...]:
-    """Return the index that is `entry` along one axis and all of the others."""
-    return (slice(None),) * (axis % ndim) + (entry,)
-
-
 # Reshaping --------------------------------------------------------------------------------------
 
 
 @op(
     shapes="(…)",
     cases=({"dtype": np.float64},),
-    implements=(np.astype,) if hasattr(np, "astype") else (),  # new in NumPy 2.1
+    implements=newer("astype"),
 )
 def astype(x: Array, dtype: Any, copy: bool = True) -> Array:
     """Return `x` with another dtype; integers and booleans have no gradient."""
@@ -89,24 +78,34 @@ def expand_dims(a: Array, axis: int | tuple[int, ...]) -> Array:
 expand_dims.defvjp(a=lambda g, a_shape: g.reshape(a_shape), axis=None)
 
 
-@op(cases=({"a": np.zeros((2, 3)), "shapes": "()"},), implements=(np.full_like,))
-def full_like(
-    a: Array, fill_value: Array, dtype: Any = None, *, shape: int | tuple[int, ...] | None = None
-) -> Array:
-    """Return `fill_value`, repeated to the shape of `a` (or `shape`), with the dtype of `a`."""
-    return np.full_like(a, fill_value, dtype, shape=shape)
+def _in_c_or_fortran_order(order: Order) -> Order:
+    if order not in {"C", "F"}:
+        raise ValueError(f"order is {order!r}; it must be 'C' or 'F', for others depend on memory")
+    return order
 
 
-full_like.defvjp(a=None, fill_value=lambda g: g)
+def _is_fortran(a: Any) -> bool:
+    """Return whether the first axis is the fastest in memory; not asked of other libraries."""
+    flags = getattr(unboxed(a), "flags", None)
+    return bool(getattr(flags, "fnc", False))
 
 
-@op(shapes="(…)", cases=({}, {"order": "F"}), implements=(np.ravel,))
+@op(shapes="(…)", cases=({}, {"order": "F"}))
 def ravel(a: Array, order: Order = "C") -> Array:
     """Return all entries along one axis."""
     return np.ravel(a, _in_c_or_fortran_order(order))
 
 
 ravel.defvjp(a=lambda g, a_shape, order: g.reshape(a_shape, order=order))
+
+
+@implements(np.ravel)
+def ravel_in_any_order(a: Any, order: str = "C") -> Any:
+    """Ravel also in the order A or K, which depend on how the array lies in memory."""
+    if order == "K" and not _is_fortran(a):
+        strides = np.abs(unboxed(a).strides)
+        a, order = transpose(a, tuple(np.argsort(-strides, kind="stable"))), "C"
+    return ravel(a, "CF"[_is_fortran(a)] if order in {"A", "K"} else order)
 
 
 @op(
@@ -117,14 +116,76 @@ ravel.defvjp(a=lambda g, a_shape, order: g.reshape(a_shape, order=order))
         {"shape": (), "shapes": "(1,1)"},
         {"shape": (2, 0), "shapes": "(0,3)"},
     ),
-    implements=(np.reshape,),
 )
-def reshape(a: Array, shape: int | tuple[int, ...], order: Order = "C") -> Array:
+def reshape(
+    a: Array, shape: int | tuple[int, ...], order: Order = "C", copy: bool | None = None
+) -> Array:
     """Return the entries of `a`, in order, with another shape."""
-    return np.reshape(a, shape, order=_in_c_or_fortran_order(order))
+    options = {} if copy is None else {"copy": copy}  # new in NumPy 2.1
+    return np.reshape(a, shape, order=_in_c_or_fortran_order(order), **options)
 
 
 reshape.defvjp(a=lambda g, a_shape, order: g.reshape(a_shape, order=order), shape=None)
+
+
+@implements(np.reshape)
+def reshape_in_any_order(
+    a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None
+) -> Any:
+    """Reshape also in the order A, which depends on how the array lies in memory."""
+    return reshape(a, shape, "CF"[_is_fortran(a)] if order == "A" else order, copy)
+
+
+def _at_least(ndim: int, a: Any) -> Any:
+    """Return `a` with new axes in front until it has so many."""
+    return np.reshape(a, (*[1] * (ndim - np.ndim(a)), *np.shape(a)))
+
+
+def _each(function: Any, arrays: Any) -> Any:
+    """Return what a function makes of one array, or a tuple of what it makes of several."""
+    results = tuple(map(function, arrays))
+    return results[0] if len(results) == 1 else results
+
+
+@implements(np.atleast_1d)
+def atleast_1d(*arys: Any) -> Any:
+    """Return arrays of at least one axis."""
+    return _each(lambda a: _at_least(1, a), arys)
+
+
+@implements(np.atleast_2d)
+def atleast_2d(*arys: Any) -> Any:
+    """Return arrays of at least two axes, new ones in front."""
+    return _each(lambda a: _at_least(2, a), arys)
+
+
+@implements(np.atleast_3d)
+def atleast_3d(*arys: Any) -> Any:
+    """Return arrays of at least three axes: a vector stands in the middle one."""
+    return _each(lambda a: a if np.ndim(a) > 2 else _at_least(2, a)[..., None], arys)
+
+
+@implements(np.broadcast_arrays)
+def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:  # noqa: ARG001
+    """Return all arrays with the shape that they broadcast to together."""
+    shape = np.broadcast_shapes(*map(np.shape, args))
+    return tuple(np.broadcast_to(a, shape) for a in args)
+
+
+@implements(np.meshgrid)
+def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
+    """Return the coordinates of every point of a grid, an array for each axis."""
+    if indexing not in {"xy", "ij"}:
+        raise ValueError(f"indexing is {indexing!r}; it must be 'xy' or 'ij'")
+    places = list(range(len(xi)))
+    if indexing == "xy":
+        places[:2] = places[:2][::-1]
+    axes = [
+        np.reshape(x, [-1 if k == place else 1 for k in range(len(xi))])
+        for x, place in zip(xi, places, strict=True)
+    ]
+    grid = axes if sparse else np.broadcast_arrays(*axes)
+    return tuple(map(np.copy, grid)) if copy else grid
 
 
 @op(
@@ -214,90 +275,115 @@ def transpose(a: Array, axes: Sequence[int] | None = None) -> Array:
 
 transpose.defvjp(a=_transposed_back)
 
-# Joining and splitting --------------------------------------------------------------------------
+
+@implements(np.fliplr)
+def fliplr(m: Any) -> Any:
+    """Reverse the second axis."""
+    return np.flip(m, 1)
 
 
-def _piece(g: Any, i: int | None, arrays_shape: Any, axis: int | None) -> Any:
-    """Return the part of the cotangent that belongs to member `i`, or to an array of members."""
-    if i is None:  # the list was itself one array, whose first axis counts the members
-        if axis is None:
-            return np.reshape(g, arrays_shape)
-        return np.stack(np.split(g, arrays_shape[0], axis))
-    sizes = [math.prod(shape) if axis is None else shape[axis] for shape in arrays_shape]
-    start = sum(sizes[:i])
-    piece = g[_along(axis or 0, g.ndim, slice(start, start + sizes[i]))]
-    return piece.reshape(arrays_shape[i])
+@implements(np.flipud)
+def flipud(m: Any) -> Any:
+    """Reverse the first axis."""
+    return np.flip(m, 0)
 
 
-@op(
-    shapes="(…),(…)",
-    cases=(
-        {"axis": None},
-        {"shapes": "(a,n),(b,n)"},
-        {"axis": -1, "shapes": "(n,a),(n,b),(n,1)"},
-    ),
-    implements=(np.concatenate,),
-)
-def concatenate(arrays: Sequence[Array], axis: int | None = 0, dtype: Any = None) -> Array:
-    """Join arrays along an axis that they have; with ``axis=None``, all their entries."""
-    return np.concatenate(arrays, axis, dtype=dtype)
+@implements(np.matrix_transpose, np.linalg.matrix_transpose)
+def matrix_transpose(x: Any, /) -> Any:
+    """Exchange the last two axes."""
+    if x.ndim < 2:
+        raise ValueError(f"matrix_transpose needs at least two axes; got shape {x.shape}")
+    return np.swapaxes(x, -1, -2)
 
 
-concatenate.defvjp(arrays=_piece)
-
-
-def _layer(g: Any, i: int | None, axis: int) -> Any:
-    if i is None:
-        return np.moveaxis(g, axis, 0)
-    return g[_along(axis, g.ndim, i)]
+@implements(np.rollaxis)
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    """Move an axis back until it stands before another one."""
+    axis = normalize_axis_index(axis, a.ndim)
+    start = normalize_axis_index(start, a.ndim + 1) if start >= 0 else start + a.ndim
+    return np.moveaxis(a, axis, start - (axis < start))
 
 
 @op(
     cases=(
-        {"shapes": "(n,m),(n,m)"},
-        {"axis": -1, "shapes": "(n,m),(n,m),(n,m)"},
-        {"axis": 1, "shapes": "(n),(n)"},
-        {"shapes": "(),()"},
+        {"shift": 1, "shapes": "(…)"},
+        {"shift": -2, "axis": -1, "shapes": "(…,n)"},
+        {"shift": (1, 2), "axis": (0, -1), "shapes": "(n,m)"},
     ),
-    implements=(np.stack,),
+    implements=(np.roll,),
 )
-def stack(arrays: Sequence[Array], axis: int = 0, dtype: Any = None) -> Array:
-    """Join arrays of one shape along a new axis."""
-    return np.stack(arrays, axis, dtype=dtype)
+def roll(a: Array, shift: int | tuple[int, ...], axis: Axes = None) -> Array:
+    """Push the entries along axes; those that fall off the end come in again in front."""
+    return np.roll(a, shift, axis)
 
 
-stack.defvjp(arrays=_layer)
+roll.defvjp(a=lambda g, shift, axis: np.roll(g, np.negative(shift), axis), shift=None)
 
 
-def _joined(g: Any, ary_shape: tuple[int, ...], indices_or_sections: Any, axis: int) -> Any:
-    """Return the pieces' cotangents in the pieces' places; a piece without one counts as zeros."""
-    axis %= len(ary_shape)
-    before, after = ary_shape[:axis], ary_shape[axis + 1 :]
-    places = np.split(np.arange(ary_shape[axis]), indices_or_sections)
-    some = next(piece for piece in g if piece is not None)
-    pieces = [
-        np.zeros_like(some, shape=(*before, len(place), *after)) if piece is None else piece
-        for piece, place in zip(g, places, strict=True)
-    ]
-    joined = np.concatenate(pieces, axis)
-    if joined.shape == ary_shape:
-        return joined
-    # indices that go backwards cut overlapping pieces
-    return scatter(joined, _along(axis, joined.ndim, np.concatenate(places)), ary_shape)
+@implements(np.rot90)
+def rot90(m: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
+    """Turn a plane by 90 degrees, `k` times, from the first of its axes towards the second."""
+    if len(axes) != 2:
+        raise ValueError(f"rot90 turns a plane, which two axes span; got axes={axes}")
+    one, two = normalize_axis_tuple(axes, m.ndim)
+    if k % 2 == 0:
+        return np.flip(m, (one, two) if k % 4 else ())
+    return np.swapaxes(np.flip(m, two if k % 4 == 1 else one), one, two)
+
+
+# Entries several times --------------------------------------------------------------------------
+
+
+def _repeated(g: Any, a_shape: tuple[int, ...], repeats: Any, axis: int | None) -> Any:
+    """Return the sum of what reached each entry."""
+    shape = (int(np.prod(a_shape)),) if axis is None else a_shape
+    axis = 0 if axis is None else axis % len(shape)
+    n = shape[axis]
+    if np.size(repeats) == 1:
+        g = np.reshape(g, (*shape[: axis + 1], int(np.reshape(repeats, ())), *shape[axis + 1 :]))
+        total = np.sum(g, axis + 1)
+    else:
+        total = scatter(g, along(axis, len(shape), np.repeat(np.arange(n), repeats)), shape)
+    return np.reshape(total, a_shape)
 
 
 @op(
     cases=(
-        {"indices_or_sections": 2, "shapes": "(4,…)"},
-        {"indices_or_sections": [1, 3], "axis": -1, "shapes": "(…,4)"},
-        {"indices_or_sections": [2, 9], "axis": 1, "shapes": "(n,3)"},
-        {"indices_or_sections": [2, 1], "shapes": "(3)"},
+        {"repeats": 2, "shapes": "(…)"},
+        {"repeats": 3, "axis": -1, "shapes": "(…,n)"},
+        {"repeats": [1, 0, 2], "axis": 0, "shapes": "(3,…)"},
     ),
-    implements=(np.split,),
+    implements=(np.repeat,),
 )
-def split(ary: Array, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Array]:
-    """Cut an array along an axis: into equal sections, or before the given indices."""
-    return np.split(ary, indices_or_sections, axis)
+def repeat(a: Array, repeats: int | Sequence[int], axis: int | None = None) -> Array:
+    """Repeat each entry, or each slice along an axis: all equally often, or by a list of counts."""
+    return np.repeat(a, repeats, axis)
 
 
-split.defvjp(ary=_joined, indices_or_sections=None)
+repeat.defvjp(a=_repeated, repeats=None)
+
+
+@implements(np.tile)
+def tile(A: Any, reps: Any) -> Any:
+    """Return copies of the whole array side by side, so many along each axis."""
+    counts = list(reps) if np.ndim(reps) else [reps]
+    counts = [1] * (np.ndim(A) - len(counts)) + counts
+    a = np.copy(_at_least(len(counts), A))
+    for axis, (n, count) in enumerate(zip(a.shape, counts, strict=True)):
+        if count != 1:
+            before, after = a.shape[:axis], a.shape[axis + 1 :]
+            blocks = np.repeat(np.reshape(a, (*before, 1, n, *after)), count, axis)
+            a = np.reshape(blocks, (*before, count * n, *after))
+    return a
+
+
+@implements(np.resize)
+def resize(a: Any, new_shape: Any) -> Any:
+    """Return as many entries as a shape has, from the first on and over again."""
+    shape = tuple(new_shape) if np.ndim(new_shape) else (new_shape,)
+    if any(n < 0 for n in shape):
+        raise ValueError(f"resize needs lengths of at least 0; got new_shape={new_shape}")
+    places = np.arange(np.prod(shape, dtype=int))
+    if not a.size or not places.size:
+        return np.zeros_like(a, shape=shape)
+    return np.reshape(np.ravel(a)[places % a.size], shape)
