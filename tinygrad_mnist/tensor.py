@@ -381,9 +381,10 @@ def as_array(data: Any) -> Array:
 
 def _check_dtype(data: Array) -> Array:
     if data.dtype.kind != "f":
+        parts = "; of complex numbers, track the parts of z = x + 1j * y"
         raise TypeError(
             f"only floating-point numbers can require a gradient; got {data.dtype}: write 3.0 for "
-            "3, or use .astype(float); of complex numbers, track the parts of z = x + 1j * y"
+            f"3, or use .astype(float){parts if data.dtype.kind == 'c' else ''}"
         )
     return data
 

@@ -181,6 +181,9 @@ def test_a_type_called_on_a_tracked_tensor_keeps_no_array_without_its_history(na
         assert isinstance(getattr(np, name)(t), getattr(np, name))
     elif name in CONVERSIONS and (value is ONE or name == "str_"):
         assert getattr(np, name)(t) == (str(t) if name == "str_" else 0.8)
+    elif name == "poly1d":  # which asks no array of its coefficients: it keeps the Tensor
+        np.poly1d(t)(2.0).backward()
+        np.testing.assert_array_equal(t.grad, 2.0 ** np.arange(t.size)[::-1].reshape(t.shape))
     else:
         with pytest.raises((TypeError, ValueError), match=r"\w"):
             getattr(np, name)(t)

@@ -19,6 +19,7 @@ from tinygrad_mnist.ops import (
     joining,
     neural,
     padding,
+    polynomial,
     products,
     reductions,
     shape,
@@ -142,6 +143,11 @@ from tinygrad_mnist.ops.neural import (
 )
 from tinygrad_mnist.ops.padding import pad_with_constants
 from tinygrad_mnist.ops.plain import FUNCTIONS
+from tinygrad_mnist.ops.polynomial import (
+    polyval,
+    roots,
+    vander,
+)
 from tinygrad_mnist.ops.products import (
     convolve,
     correlate,
@@ -275,6 +281,7 @@ __all__ = [
     "nextafter",
     "outer",
     "pad_with_constants",
+    "polyval",
     "positive",
     "pow",
     "power",
@@ -290,6 +297,7 @@ __all__ = [
     "repeat",
     "reshape",
     "roll",
+    "roots",
     "scatter",
     "set_at",
     "sigmoid",
@@ -312,6 +320,7 @@ __all__ = [
     "tanh",
     "transpose",
     "true_divide",
+    "vander",
     "var",
     "vdot",
     "vecdot",
@@ -338,6 +347,7 @@ registry: dict[str, Op] = {
         joining,
         neural,
         padding,
+        polynomial,
         products,
         reductions,
         shape,
