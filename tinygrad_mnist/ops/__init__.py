@@ -202,10 +202,10 @@ __all__ = [
     "arctan",
     "arctan2",
     "arctanh",
-    "asin",
-    "asinh",
     "array",
     "array_split",
+    "asin",
+    "asinh",
     "astype",
     "atan",
     "atan2",
@@ -219,15 +219,13 @@ __all__ = [
     "convolve",
     "copy",
     "copysign",
+    "correlate",
     "cos",
     "cosh",
+    "cross",
     "cross_entropy",
     "deg2rad",
     "degrees",
-    "correlate",
-    "cos",
-    "cross",
-    "cross_entropy",
     "diagflat",
     "diagonal",
     "divide",
@@ -462,4 +460,3 @@ _installed: dict[str, Any] = {
 }
 for _name, _function in _installed.items():
     setattr(Tensor, _name, _function)
-overrides[np.divmod] = _divmod
