@@ -16,6 +16,7 @@ from tinygrad_mnist.tensor import raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from types import FrameType
 
     from tinygrad_mnist.operation import Op
 
@@ -142,23 +143,27 @@ def _kind(value: Any) -> str:
 
 
 _ROOMS = tuple(f"{os.path.dirname(file)}{os.sep}" for file in (__file__, np.__file__))  # noqa: PTH120
-_INSIDE = (*_ROOMS, "<recording of op ")  # the second: code that operation.py generates
+INSIDE = (*_ROOMS, "<recording of op ")  # the second: code that operation.py generates
 
 
-def _user_frame() -> tuple[Any, int]:
-    """Return the innermost frame outside this package and NumPy, and how far up it is."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back and frame.f_code.co_filename.startswith(_INSIDE):
-        frame, level = frame.f_back, level + 1
-    return frame, level
+def user_frame() -> FrameType:
+    """Return the innermost frame outside this package and NumPy."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_code.co_filename.startswith(INSIDE):
+        frame = frame.f_back
+    return frame
 
 
 def user_level() -> int:
     """Return the `stacklevel` at which a warning points to the user's line."""
-    return _user_frame()[1] - 1
+    frame, users, level = sys._getframe(1), user_frame(), 1
+    while frame is not users:
+        assert frame.f_back is not None
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def user_site() -> str:
     """Return the user's file and line."""
-    frame, _ = _user_frame()
+    frame = user_frame()
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_mnist.drawing.budget import BUDGET, fold_modules, leave_out_middle
-from tinygrad_mnist.drawing.formulas import join_formulas
-from tinygrad_mnist.drawing.leaves import list_leaves, scope_leaves
+from tinygrad_mnist.drawing.folding import fold
 from tinygrad_mnist.drawing.reading import call, history
 from tinygrad_mnist.drawing.rendering import NoRenderer, Picture
-from tinygrad_mnist.drawing.repeats import join_repeats
 from tinygrad_mnist.drawing.writing import source_lines
+from tinygrad_mnist.switches import user_frame
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
+
+    from tinygrad_mnist.drawing.vertices import Scope
 
 __all__ = ["NoRenderer", "draw"]
 
 
-def draw(what: Any, *inputs: Any, file: str | os.PathLike[str] | None = None) -> Any:
+def draw(
+    what: Any,
+    *inputs: Any,
+    file: str | os.PathLike[str] | None = None,
+    order: int = 0,
+    depth: int | None = None,
+    collapse: str | Callable[[Scope], bool] | None = None,
+) -> Any:
     """Return a picture of a compute graph.
 
     Parameters
@@ -64,20 +73,25 @@ def draw(what: Any, *inputs: Any, file: str | os.PathLike[str] | None = None) ->
     True
     """
     if callable(what):
-        graph = call(what, inputs)
+        graph = call(what, inputs, order)
     elif inputs:
         raise TypeError("draw takes inputs for a module or function; put several Tensors in a list")
     else:
-        graph = history(what)
-    join_repeats(graph)
-    if not any(v.scope for v in graph.vertices):
-        leave_out_middle(graph, 50 * BUDGET)  # far more than formulas can join: only for speed
-    scope_leaves(graph)
-    join_formulas(graph)
-    list_leaves(graph)
-    fold_modules(graph)
-    leave_out_middle(graph)
+        graph = history(what, order, user_frame())
+    fold(graph, depth, collapse)
     picture = Picture(filename="graph.gv", format="svg", body=list(source_lines(graph)))
+    graph.forget()
     if file is not None:
         picture.write(file)
+    if graph.failure is not None:
+        raise _with_picture(graph.failure, picture, file)
     return picture
+
+
+def _with_picture(error: Exception, picture: Picture, file: Any) -> Exception:
+    """Return what the call raised, with the picture and a word on where it is."""
+    with suppress(AttributeError):
+        error.picture = picture  # type: ignore[attr-defined]
+    where = "this exception's .picture" if file is None else file
+    error.add_note(f"draw: the graph up to what failed is in {where}")
+    return error

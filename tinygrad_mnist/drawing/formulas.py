@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_mnist.drawing.vertices import Graph, Vertex, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from tinygrad_mnist.operation import Op
 
 TERMS = 6  # operations in one formula at most
 INFIX = {  # operation -> symbol, how tightly it binds
@@ -22,6 +24,25 @@ INFIX = {  # operation -> symbol, how tightly it binds
     "power": ("**", 4),
 }
 WHOLE = 5  # binds tighter than any operator
+TRANSPOSED = frozenset({"T", "mT"})  # an attribute behind what it is of
+
+
+def formula_of(op: Op, arguments: Sequence[Any], values: Mapping[str, Any]) -> Any:
+    """Return the formula of one call: ``(operation, arguments)``, or None if it is none."""
+    if op.pointwise or op.name in INFIX:
+        return op.name, arguments
+    source = arguments[0] if arguments else None
+    if isinstance(source, Vertex) and op.name in {"transpose", "swapaxes", "matrix_transpose"}:
+        axes = values.get("axes"), values.get("axis1"), values.get("axis2")
+        ndim = len(source.shape)
+        last = {ndim - 1, ndim - 2}
+        if op.name == "swapaxes":
+            turns = ndim > 1 and {k % ndim for k in axes[1:] if isinstance(k, int)} == last
+        else:
+            turns = axes[0] is None and (ndim == 2 or op.name == "matrix_transpose")
+        if turns:
+            return "T" if ndim == 2 else "mT", (source,)
+    return None
 
 
 def join_formulas(graph: Graph) -> None:
@@ -54,6 +75,8 @@ def join_formulas(graph: Graph) -> None:
 
 def _joins(s: Vertex, v: Vertex) -> bool:
     """Return whether a formula may hold both: shapes inside it are not drawn."""
+    if s.formula[0] in TRANSPOSED and s.scope is v.scope:
+        return bool(v.formula[0] == "matmul")
     both = s.elementwise and v.elementwise and s.scope is v.scope
     return both and (s.shape, s.dtype) == (v.shape, v.dtype)
 
@@ -81,6 +104,8 @@ def _written(formula: Any, names: Mapping[Vertex, str]) -> tuple[str, int]:
     name, arguments = formula
     parts = [_written(argument, names) for argument in arguments]
     symbol, level = INFIX.get(name, ("", WHOLE))
+    if name in TRANSPOSED:
+        return f"{_bracketed(parts[0], WHOLE)}.{name}", WHOLE
     if name == "negative":
         return f"-{_bracketed(parts[0], level)}", level
     if len(parts) != 2 or not symbol:

@@ -6,13 +6,13 @@ from tinygrad_mnist.drawing.vertices import LEAVES, Graph, Vertex, around, commo
 
 
 def scope_leaves(graph: Graph) -> None:
-    """Put each leaf into the innermost scope that holds all its readers."""
-    placed: set[Vertex] = set()
+    """Put each leaf into the innermost scope that holds its readers in the first lane with any."""
+    placed: dict[Vertex, int] = {}
     for v in graph.vertices:
         for s in v.sources:
-            if s.kind in LEAVES:
+            if s.kind in LEAVES and v.order <= placed.get(s, v.order):
                 s.scope = common(s.scope, v.scope) if s in placed else v.scope
-                placed.add(s)
+                placed[s] = s.order = v.order
 
 
 def list_leaves(graph: Graph) -> None:
@@ -20,9 +20,9 @@ def list_leaves(graph: Graph) -> None:
     readers: dict[Vertex, set[Vertex]] = {}
     for v in graph.vertices:
         for s in v.sources:
-            if s.kind in LEAVES and s.scope is not None:
+            if s.kind in LEAVES and s.scope is not None and s.order == v.order:
                 readers.setdefault(s, set()).add(shown(v))
     for leaf, (reader, *others) in readers.items():
-        if not others and any(not scope.times for scope in around(leaf.scope)):
+        if not others and any(s.what in {"module", "rule"} for s in around(leaf.scope)):
             leaf.into = reader
             reader.listed = (*reader.listed, leaf)

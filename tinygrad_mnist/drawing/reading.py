@@ -10,20 +10,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_mnist.autograd import alias, flatten
-from tinygrad_mnist.drawing.formulas import INFIX
-from tinygrad_mnist.drawing.vertices import ELSEWHERE, Graph, Scope, Vertex, short
-from tinygrad_mnist.graph import Node, Output
-from tinygrad_mnist.switches import Switch, user_site
+from tinygrad_mnist.drawing.arguments import arguments_of, is_array, roles_of, values_of
+from tinygrad_mnist.drawing.formulas import formula_of
+from tinygrad_mnist.drawing.lanes import D, Passes, differentiate
+from tinygrad_mnist.drawing.naming import modules_in
+from tinygrad_mnist.drawing.tracing import Record, Trace
+from tinygrad_mnist.drawing.vertices import Graph, Scope, Vertex
+from tinygrad_mnist.graph import Output
 from tinygrad_mnist.tensor import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from types import FrameType
 
+    from tinygrad_mnist.drawing.arguments import Operands
+    from tinygrad_mnist.graph import Node
     from tinygrad_mnist.operation import Op
 
 
-def history(what: Any) -> Graph:
-    """Return the graph that Tensors were computed by."""
+def history(what: Any, order: int, frame: FrameType) -> Graph:
+    """Return the graph that Tensors were computed by.
+
+    Parameters
+    ----------
+    what : Tensor, or nested lists, tuples and dicts of them
+    order : int
+        How often to go back through it by reverse mode.
+    frame : frame
+        Where names of variables are read.
+    """
     results, _ = flatten(what)
     for t in results:
         if not isinstance(t, Tensor):
@@ -31,33 +46,48 @@ def history(what: Any) -> Graph:
                 "draw takes Tensors, or a module or function with its inputs; got "
                 f"{type(t).__name__}"
             )
-    return _Reader().read(results)
+    trace = Trace()
+    trace.names.look_closely(frame)
+    reader = _Reader(trace)
+    for name, module in modules_in(frame):
+        for path, parameter in module.named_parameters():
+            reader.parameter(f"{name}.{path}", parameter)
+    with trace.watching():
+        gradients, seeds = differentiate(results, order, reader.is_input)
+    reader.seeds(seeds)
+    return reader.read(results, gradients)
 
 
-def call(f: Callable[..., Any], inputs: Sequence[Any]) -> Graph:
-    """Return the graph that one call records."""
-    reader = _Reader()
-    scopes: list[tuple[Any, int, int]] = []
-    generators: dict[int, tuple[Any, Any]] = {}
-    with Switch(recording=True, check=_observe, scopes=scopes, generators=generators, held=None):
-        arguments = []
-        for name, value in zip(_argument_names(f, inputs), inputs, strict=True):
-            leaves, rebuild = flatten(value)
-            names = [name] if len(leaves) == 1 else [f"{name}[{k}]" for k in range(len(leaves))]
-            arguments.append(rebuild(list(map(reader.input, names, leaves))))
-        try:
+def call(f: Callable[..., Any], inputs: Sequence[Any], order: int) -> Graph:
+    """Return the graph that one call records, up to where it fails; see `history`."""
+    trace = Trace()
+    reader = _Reader(trace)
+    arguments = []
+    for name, value in zip(_argument_names(f, inputs), inputs, strict=True):
+        leaves, rebuild = flatten(value)
+        if isinstance(value, list) and all(isinstance(v, (int, float)) for v in leaves):
+            leaves, rebuild = flatten(np.asarray(value))
+        names = [name] if len(leaves) == 1 else [f"{name}[{k}]" for k in range(len(leaves))]
+        arguments.append(rebuild(list(map(reader.input, names, leaves))))
+    results: list[Tensor] = []
+    gradients: list[tuple[Any, int, Tensor]] = []
+    try:
+        with trace.watching():
             result = f(*arguments)
-        finally:
-            for generator, state in generators.values():
-                generator.bit_generator.state = state
-    results = [t for t in flatten(result)[0] if isinstance(t, Tensor)]
-    if not results:
+            results = [t for t in flatten(result)[0] if isinstance(t, Tensor)]
+            gradients, seeds = differentiate(results, order, reader.is_input)
+            reader.seeds(seeds)
+    except Exception as error:  # noqa: BLE001 - `draw` raises it again, with the picture
+        trace.failed(error)
+    finally:
+        trace.restore()
+    if not results and trace.failure is None:
         raise TypeError(
             f"nothing to draw: {_name(f)} returned no Tensor; got {type(result).__name__}"
         )
-    reader.modules(scopes)
-    reader.variables(f)
-    return reader.read(results)
+    trace.names.finish()
+    reader.modules()
+    return reader.read(results, gradients)
 
 
 def _name(f: Callable[..., Any]) -> str:
@@ -74,24 +104,11 @@ def _argument_names(f: Callable[..., Any], inputs: Sequence[Any]) -> list[str]:
     return [*names, *(f"x{k + 1}" for k in range(len(names), len(inputs)))][: len(inputs)]
 
 
-class _Site(str):
-    """The user's file and line of a call, and the call's arguments."""
-
-    __slots__ = ("values",)
-    values: list[Any]
-
-
-def _observe(op: Op, values: list[Any], out: Any) -> str:  # noqa: ARG001
-    """Return what a picture of a call shows and its node does not keep."""
-    site = _Site(user_site())
-    site.values = list(values)
-    return site
-
-
 class _Reader:
     """Makes vertices of nodes, and of the arrays that have none."""
 
-    def __init__(self) -> None:
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
         self.graph = Graph()
         self.nodes: dict[Any, Vertex] = {}
         self.arrays: dict[int, Vertex] = {}  # by identity
@@ -108,7 +125,7 @@ class _Reader:
         data = value._value if isinstance(value, Tensor) else value
         if isinstance(data, float):
             data = np.asarray(data)
-        if not _is_array(data) or data.dtype.kind not in "biufc":
+        if not is_array(data) or data.dtype.kind not in "biufc":
             return value
         if isinstance(value, Tensor):
             name = value.name or name
@@ -120,42 +137,48 @@ class _Reader:
                 return value
             value = Tensor(data, requires_grad=True, name=name)
         self.nodes[value._node] = vertex
+        vertex.node = value._node
+        self.trace.names.tensors[value._node] = value
         return value
 
-    def modules(self, calls: list[tuple[Any, int, int]]) -> None:
+    def is_input(self, node: Any) -> bool:
+        """Return whether a leaf is an argument of the call."""
+        return node in self.nodes and self.nodes[node].kind == "input"
+
+    def modules(self) -> None:
         """Remember which module made which nodes, and what its parameters are called."""
         paths: dict[int, str] = {}
-        around: list[tuple[int, Scope]] = []
-        for module, first, last in sorted(calls, key=lambda call: (call[1], -call[2])):
-            while around and around[-1][0] < first:
-                around.pop()
+        inside: list[tuple[int, Scope]] = []
+        for module, first, last in sorted(self.trace.scopes, key=lambda call: (call[1], -call[2])):
+            while inside and inside[-1][0] < first:
+                inside.pop()
             if id(module) not in paths:  # inside no module before it
                 paths |= {id(inner): path for path, inner in module.named_modules()}
                 for path, parameter in module.named_parameters():
-                    self._parameter(path, parameter)
+                    self.parameter(path, parameter)
             size = sum(parameter.size for _, parameter in module.named_parameters())
-            parent = around[-1][1] if around else None
+            parent = inside[-1][1] if inside else None
             scope = Scope(paths[id(module)], type(module).__name__, size, parent)
-            around.append((last, scope))
+            inside.append((last, scope))
             self.scopes.append((first, last, scope))
 
-    def _parameter(self, path: str, parameter: Tensor) -> None:
+    def parameter(self, path: str, parameter: Tensor) -> None:
+        """Remember what a module calls a parameter."""
         vertex = Vertex("parameter", path, parameter.shape, parameter.dtype)
         if parameter.requires_grad:
             self.nodes.setdefault(parameter._node, vertex)
+            vertex.node = parameter._node
+            self.trace.names.tensors[parameter._node] = parameter
         elif id(parameter._value) not in self.arrays:
             vertex.notes = ("frozen",)
             self._remember(parameter._value, vertex)
 
-    def variables(self, f: Any) -> None:
-        """Remember what a function calls the Tensors that it reaches without an argument."""
-        if not inspect.isfunction(f):
-            return
-        reached = inspect.getclosurevars(f)
-        for name, value in {**reached.globals, **reached.nonlocals}.items():
-            if isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
-                vertex = Vertex("parameter", value.name or name, value.shape, value.dtype)
-                self.nodes.setdefault(value._node, vertex)
+    def seeds(self, seeds: Sequence[Tensor]) -> None:
+        """Remember what passes of reverse mode started with."""
+        for t in seeds:
+            note = ("seed",) if t.name == "1" else ("direction",)
+            vertex = Vertex("constant", t.name or "", t.shape, t.dtype, notes=note, node=t._node)
+            self.nodes[t._node] = vertex
 
     def _remember(self, array: Any, vertex: Vertex) -> None:
         self.arrays[id(array)] = vertex
@@ -163,50 +186,53 @@ class _Reader:
 
     # Nodes, in the order of creation
 
-    def read(self, results: Sequence[Tensor]) -> Graph:
-        """Return the graph of everything that `results` were computed from."""
-        seen = {t._node for t in results if t._node is not None}
-        stack = list(seen)
-        while stack:
-            node = stack.pop()
-            if node in self.nodes:  # an input of the call: what was before is not drawn
+    def read(
+        self, results: Sequence[Tensor], gradients: Sequence[tuple[Any, int, Tensor]]
+    ) -> Graph:
+        """Return the graph of everything that `results` and `gradients` were computed from."""
+        roots = [t for t in [*results, *(g for _, _, g in gradients)] if t._node is not None]
+        if self.trace.failure is not None:
+            roots += self.trace.names.tensors.values()
+        passes = Passes(self.trace.visits, self.nodes)
+        inside = _Inside(self.scopes)
+        nodes = [t._node for t in roots] + [visit.node for visit in self.trace.visits]
+        for node in _behind(nodes, self.nodes):
+            if not isinstance(node, Output) and node.plan.op is alias:
+                self.nodes[node] = self._source(node.parents[0])  # how `grad` tells its arguments
                 continue
-            for parent in node.parents:
-                if parent not in seen:
-                    seen.add(parent)
-                    stack.append(parent)
-        ahead = self.scopes[::-1]
-        inside: list[tuple[int, int, Scope]] = []
-        for node in sorted(seen, key=lambda node: node.index):
-            if node.plan is None or node in self.nodes:
-                continue
-            while ahead and ahead[-1][0] <= node.index:
-                inside.append(ahead.pop())
-            while inside and inside[-1][1] < node.index:
-                inside.pop()
-            if isinstance(node, Output):
-                vertex = self._part(node)
-            elif node.plan.op is alias:  # how the engine tells an argument of grad from others
-                self.nodes[node] = self._source(node.parents[0])
-                continue
-            else:
-                vertex = self._operation(node)
-            vertex.scope = inside[-1][2] if inside else None
+            vertex = self._part(node) if isinstance(node, Output) else self._operation(node)
+            vertex.node = node
+            vertex.scope = inside.at(node.index)
             self.nodes[node] = self._place(vertex)
+            passes.place(vertex)
         self._outputs(results)
+        for leaf, order, g in gradients:
+            self._output(f"{D * order}{self._source(leaf).name}", g, order)
+        if self.trace.failure is not None:
+            self._failure(_Inside(self.scopes))
         for vertex in self.inputs:
             if vertex.number < 0:
                 vertex.notes = ("not used",)
                 self._place(vertex)
+        passes.keep({leaf for leaf, _, _ in gradients})
+        passes.box(self.graph)
         return self.graph
 
     def _outputs(self, results: Sequence[Tensor]) -> None:
         for k, t in enumerate(results, 1):
-            source = self._constant(t._value) if t._node is None else self._source(t._node)
+            made = self.nodes.get(t._node)
             name = "output" if len(results) == 1 else f"output {k}"
-            if t.name and not t.is_leaf:
-                name = t.name
-            self._place(Vertex("output", name, t.shape, t.dtype, (source,), ("",)))
+            if made is not None and made.kind == "operation":
+                name = t.name or made.variable or name
+                made.variable = ""  # said by the output
+            self._output(name, t)
+
+    def _output(self, name: str, t: Tensor, order: int = 0) -> None:
+        source = self._constant(t._value) if t._node is None else self._source(t._node)
+        vertex = Vertex("output", name, t.shape, t.dtype, (source,), ("",))
+        vertex.node = t._node
+        vertex.order = max(order, source.order)
+        self._place(vertex)
 
     def _place(self, vertex: Vertex) -> Vertex:
         if vertex.number < 0:
@@ -218,16 +244,25 @@ class _Reader:
         """Return the vertex of a node that was read before, or of a leaf."""
         vertex = self.nodes.get(node)
         if vertex is None:
-            name = getattr(node, "name", None) or self._running("p")
+            name = getattr(node, "name", None) or self.trace.names.of(node) or self._running("p")
             vertex = self.nodes[node] = Vertex("parameter", name, node.shape, node.dtype)
+            vertex.node = node
         return self._place(vertex)
 
     def _constant(self, array: Any) -> Vertex:
         vertex = self.arrays.get(id(array))
         if vertex is None:
-            vertex = Vertex("constant", self._running("c"), np.shape(array), array.dtype)
+            name = self._view(array) or self._running("c")
+            vertex = Vertex("constant", name, np.shape(array), array.dtype)
             self._remember(array, vertex)
         return self._place(vertex)
+
+    def _view(self, array: Any) -> str:
+        """Return the name of an array that is another one transposed; else nothing."""
+        known = self.arrays.get(id(getattr(array, "base", None)))
+        if known is None or array.ndim < 2 or array.base.shape != array.mT.shape:
+            return ""
+        return f"{known.name}.T" if array.base.strides == array.mT.strides else ""
 
     def _running(self, letter: str) -> str:
         self.unnamed[letter] += 1
@@ -243,110 +278,106 @@ class _Reader:
         op = plan.op
         sources: Sequence[Vertex] = [self._source(parent) for parent in node.parents]
         vertex = Vertex("operation", op.name, node.shape, node.dtype, sources)
-        vertex.site = getattr(node, "site", "")
-        arguments: Sequence[Any] = sources
+        site = getattr(node, "site", "")
+        vertex.site = site
+        vertex.variable = self.trace.names.of(node, getattr(site, "frame", 0))
         roles = self.roles.get(plan)
         if roles is None:
-            roles = self.roles[plan] = _roles(plan, len(sources))
+            roles = self.roles[plan] = roles_of(plan, len(sources))
         if roles:
             vertex.roles = roles
+            vertex.formula = formula_of(op, sources, {})
+            vertex.elementwise = op.pointwise
         else:
             operands = dict(zip(plan.operands, sources, strict=True))
-            roles, arguments = self._arguments(node, operands)
-            read = [isinstance(argument, Vertex) for argument in arguments]
-            vertex.sources = list(compress(arguments, read))
-            vertex.roles = list(compress(roles, read))
-            vertex.notes = tuple(a for a in arguments if not isinstance(a, Vertex))
-        if op.pointwise or op.name in INFIX:
-            vertex.formula = (op.name, arguments)
-            vertex.elementwise = op.pointwise
+            self._argue(vertex, op, values_of(node), operands)
         return vertex
 
-    def _arguments(self, node: Node, tracked: dict[tuple[int, int | None], Vertex]) -> Any:
-        """Return the role of each argument that is given, and the argument: a vertex or a text."""
-        op, values = node.plan.op, _values(node)
-        bare = op.pointwise or op.name in INFIX  # in a formula an input's place is its name
-        found: list[tuple[str, Any]] = []
-        for k, name in enumerate(op.names):
-            value = values.get(name, _UNKNOWN)
-            if isinstance(value, np.random.Generator):
-                continue
-            members = {j: vertex for (slot, j), vertex in tracked.items() if slot == k}
-            if None in members:
-                found.append((name, members[None]))
-            elif members:
-                size = 1 + max(j for j in members if j is not None)
-                for j, member in enumerate([_UNKNOWN] * size if value is _UNKNOWN else value):
-                    argument = members[j] if j in members else self._untracked(member)
-                    found.append((f"{name}[{j}]", argument))
-            elif name in op.required:
-                argument = self._untracked(value)
-                named = bare or isinstance(argument, Vertex)
-                found.append((name, argument if named else f"{name}={argument}"))
-            elif value is not _UNKNOWN and not _same(value, op.defaults[k]):
-                argument = self._untracked(value)
-                named = isinstance(argument, Vertex)
-                found.append((name, argument if named else f"{name}={argument}"))
-        return [role for role, _ in found], [argument for _, argument in found]
+    def _argue(self, vertex: Vertex, op: Op, values: Mapping[str, Any], tracked: Operands) -> None:
+        """Give an operation its arguments: sources, and notes for the others."""
+        roles, arguments = arguments_of(op, values, tracked, self._untracked)
+        read = [isinstance(argument, Vertex) for argument in arguments]
+        vertex.sources = list(compress(arguments, read))
+        vertex.roles = list(compress(roles, read))
+        vertex.notes = tuple(a for a in arguments if not isinstance(a, Vertex))
+        vertex.formula = formula_of(op, arguments, values)
+        vertex.elementwise = op.pointwise
 
-    def _untracked(self, value: Any) -> Any:
-        """Return the vertex of an array, or the text of anything else, single numbers too."""
-        if id(value) in self.arrays or (_is_array(value) and np.ndim(value) > 0):
+    def _untracked(self, value: Any) -> Vertex | None:
+        """Return the vertex of an array; None for anything else, single numbers too."""
+        if id(value) in self.arrays or (is_array(value) and np.ndim(value) > 0):
             return self._constant(value)
-        return ELSEWHERE if value is _UNKNOWN else _text(value)
+        return None
+
+    # A call that failed
+
+    def _failure(self, inside: _Inside) -> None:
+        """Add the operations whose results nothing holds any more, and the call that raised."""
+        failure = self.trace.failure
+        assert failure is not None
+        self.graph.failure = failure.error
+        for node, tensor in self.trace.names.tensors.items():
+            if node in self.nodes and node.plan is None:
+                self._remember(tensor._value, self.nodes[node])
+        made = {id(v.site): v for v in self.graph.vertices if isinstance(v.site, Record)}
+        for record in self.trace.records:
+            vertex = made.get(id(record)) or self._lost(record)
+            for one in record.out if isinstance(record.out, tuple) else (record.out,):
+                self._remember(one, vertex)
+            if id(record) not in made:
+                vertex.scope = inside.at(record.before)
+        error = failure.error
+        text = f"{type(error).__name__}: {error}".splitlines()[0]
+        vertex = Vertex("failure", failure.op.name if failure.op else "raise", site=failure.site)
+        if failure.op is not None:
+            values = dict(zip(failure.op.names, failure.values, strict=True))
+            self._argue(vertex, failure.op, values, {})
+            vertex.formula = None
+        else:
+            sources = {s for v in self.graph.vertices for s in v.sources}
+            vertex.sources = [v for v in self.graph.vertices if v not in sources]
+            vertex.roles = ("",) * len(vertex.sources)
+        vertex.notes = (*vertex.notes, text)
+        vertex.scope = inside.at(failure.end)
+        self._place(vertex)
+
+    def _lost(self, record: Record) -> Vertex:
+        """Return the vertex of a call by what was seen of it, for its node is gone."""
+        op, out = record.op, record.out
+        values = dict(zip(op.names, record.values, strict=True))
+        vertex = Vertex("operation", op.name, np.shape(out), getattr(out, "dtype", None))
+        vertex.site = record
+        self._argue(vertex, op, values, {})
+        return self._place(vertex)
 
 
-def _roles(plan: Any, sources: int) -> tuple[str, ...]:
-    """Return what an operation calls its sources, if these are all its arguments."""
-    if len(plan.operands) < sources:  # a checkpoint: what it reads has no names
-        return ("",) * sources
-    whole = plan.operands == tuple((k, None) for k in range(len(plan.op.names)))
-    return plan.op.names if whole else ()
+class _Inside:
+    """Finds the scope of each index, for indices that only grow."""
+
+    def __init__(self, scopes: Sequence[tuple[int, int, Scope]]) -> None:
+        self.ahead = list(scopes[::-1])
+        self.inside: list[tuple[int, int, Scope]] = []
+
+    def at(self, index: int) -> Scope | None:
+        """Return the innermost scope around what has this index."""
+        while self.ahead and self.ahead[-1][0] <= index:
+            self.inside.append(self.ahead.pop())
+        while self.inside and self.inside[-1][1] < index:
+            self.inside.pop()
+        return self.inside[-1][2] if self.inside else None
 
 
-_UNKNOWN = object()  # an argument that the graph does not keep
-
-
-def _values(node: Node) -> dict[str, Any]:
-    """Return what is known of a call's arguments: all of them, or those that rules still keep."""
-    site = getattr(node, "site", None)
-    if isinstance(site, _Site):
-        return dict(zip(node.plan.op.names, site.values, strict=True))
-    found: dict[str, Any] = {}
-    for rule, saved in zip(node.plan.table, node.saved or (), strict=False):  # tokens come last
-        values = (saved,) if len(rule.names) == 1 else saved or ()
-        found.update(zip(rule.names, values, strict=False))
-    return found
-
-
-def _same(value: Any, default: Any) -> bool:
-    return value is default or (isinstance(value, _PLAIN) and value == default)
-
-
-_PLAIN = (bool, int, float, str, tuple, type(None))
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(getattr(value, "dtype", None), np.dtype)
-
-
-def _text(value: Any) -> str:
-    """Return a short text for a number, an axis, an index."""
-    if isinstance(value, float) or (_is_array(value) and np.ndim(value) == 0):
-        return f"{value:.6g}" if np.asarray(value).dtype.kind == "f" else str(value)
-    if isinstance(value, slice):
-        parts = (
-            (value.start, value.stop)
-            if value.step is None
-            else (value.start, value.stop, value.step)
-        )
-        return ":".join("" if part is None else str(part) for part in parts)
-    if isinstance(value, (tuple, list)):
-        return short(f"({', '.join(map(_text, value[:9]))}{',' * (len(value) == 1)})", 32)
-    if value is Ellipsis:
-        return "..."
-    if isinstance(value, _PLAIN):
-        return short(str(value), 32)
-    if _is_array(value):
-        return "array"
-    return short(getattr(value, "__name__", type(value).__name__), 32)
+def _behind(roots: Iterable[Any], known: Mapping[Any, Vertex]) -> list[Node]:
+    """Return the nodes that `roots` were computed by, oldest first, but none behind the `known`."""
+    seen = set(roots)
+    stack = list(seen)
+    while stack:
+        node = stack.pop()
+        if node in known:
+            continue
+        for parent in node.parents:
+            if parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    made = [node for node in seen if node.plan is not None and node not in known]
+    return sorted(made, key=lambda node: node.index)

@@ -64,12 +64,14 @@ class _Repeats:
                     shared = readers[s] > 1
                     if s.kind in LEAVES or shared:
                         key.append((s.kind, s.shape, s.dtype, id(s) if shared else 0))
+                    elif s.order < v.order:  # saved by a block that lies as far back as this ahead
+                        key.append(("saved", int(self.looks[s.number])))
                     else:
                         key.append(v.number - s.number)
                 self.looks[v.number] = self.seen.setdefault(tuple(key), len(self.seen))
             reader = v.number if v.kind in FLOW else self.count
             for s in v.sources:
-                if s.kind in FLOW:
+                if s.kind in FLOW and s.order == v.order and not (v.kind == "output" and v.order):
                     self.last[s.number] = reader
 
     def _join_all(self, period: int) -> bool:

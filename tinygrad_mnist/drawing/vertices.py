@@ -1,4 +1,9 @@
-"""What a picture is made of: vertices, and the boxes around them."""
+"""What a picture is made of: vertices, and the boxes around them.
+
+A picture is made in four steps, each with a module of its own, and each looks at these classes
+alone: `reading` makes vertices of what was recorded, `folding` decides which vertex shows which,
+`measuring` adds what is to be known of those that are shown, `writing` puts it into words.
+"""
 
 from __future__ import annotations
 
@@ -11,40 +16,143 @@ if TYPE_CHECKING:
 ELSEWHERE = "\N{HORIZONTAL ELLIPSIS}"  # stands for an argument that the graph does not keep
 MULTIPLE = "\N{MULTIPLICATION SIGN}"
 LEAVES = frozenset({"parameter", "constant"})
-FLOW = frozenset({"input", "operation", "part"})  # what may depend on an input
-NODES = frozenset({"operation", "module", "gap"})  # what stands for operations
+FLOW = frozenset({"input", "operation", "part", "failure"})  # what may depend on an input
+NODES = frozenset({"operation", "module", "gap", "failure"})  # what stands for operations
 
 
 @dataclass(slots=True, eq=False)
 class Scope:
-    """A box around nodes: one call of a module, or a block that repeats."""
+    """A box around vertices.
+
+    Attributes
+    ----------
+    path : str
+        Of a module: ``layers.0``, empty for the outermost. Of another box: its title.
+    kind : str
+        Of a module: its class. Of a block that repeats: which modules repeat.
+    parameters : int
+        How many numbers the module holds.
+    parent : Scope or None
+        The box around this one.
+    times : int
+        How often a block repeats; 0 for every other box.
+    what : str
+        ``module``, one call of it; ``repeat``, a block that repeats; ``lane``, one pass of reverse
+        mode, or what came before it; ``rule``, the operations of one gradient rule.
+    """
 
     path: str
-    kind: str = ""  # the class, or which modules repeat
-    parameters: int = 0  # how many numbers they hold
+    kind: str = ""
+    parameters: int = 0
     parent: Scope | None = None
-    times: int = 0  # a block that repeats: how often
+    times: int = 0
+    what: str = "module"
+
+
+@dataclass(slots=True, eq=False)
+class Measured:
+    """What is to be known of a vertex's value; each is None where it was not asked for.
+
+    Attributes
+    ----------
+    value : array
+        What the operation returned, or the leaf holds; `NOT_KEPT` where nothing keeps it.
+    gradient : array
+        The leaf's `grad`; `NOT_KEPT` where none was computed.
+    kept : int
+        Bytes that are kept for backward because of this operation, each array counted once.
+    weight : float
+        What the vertex is coloured by, from 0 to 1; None where that is not known.
+    amount : str
+        The same in words, such as ``1.2 ms``.
+    """
+
+    value: Any = None
+    gradient: Any = None
+    kept: int | None = None
+    weight: float | None = None
+    amount: str = ""
+
+
+class _NotKept:
+    def __repr__(self) -> str:
+        return "not kept"
+
+
+NOT_KEPT: Any = _NotKept()
 
 
 @dataclass(slots=True, eq=False)
 class Vertex:
-    """A value and the operation that made it; in the picture a node, or shown by another one."""
+    """A value and the operation that made it; in the picture a node, or shown by another one.
 
-    kind: str  # parameter, input, constant, operation, part, output, module or gap
+    Attributes
+    ----------
+    kind : str
+        ``input``, ``parameter``, ``constant``, ``operation``, ``part`` (one result of an operation
+        that has several), ``output``, ``failure`` (the call that raised), ``module`` (a box that
+        is folded) or ``gap`` (what is left out).
+    name : str
+        Of an operation the op's name, of anything else what its value is called.
+    variable : str
+        What the user's code calls the result of an operation; ``∂x`` for the cotangent of ``x``.
+    shape, dtype
+        Of the value.
+    sources : sequence of Vertex
+        The arguments that have vertices, and `roles` what the operation calls them.
+    formula : (str, tuple), Vertex or str
+        ``(operation, arguments)`` with formulas for arguments; None where none can be written.
+    elementwise : bool
+        Whether the operation works on each entry by itself.
+    notes : tuple of str
+        Static arguments, or what else is to be said.
+    site : str
+        The user's line of code, as ``file:line``.
+    order : int
+        0: forward; 1: recorded by a pass of reverse mode; 2: by a pass through that.
+    origin : Vertex or None
+        The operation whose gradient rule recorded this one.
+    keeps : sequence of Vertex
+        Of an operation that a pass of reverse mode went through: whose values its rules used.
+    node : Node or Leaf or None
+        The engine's record of it.
+    scope : Scope or None
+        The innermost box around it.
+    into : Vertex or None
+        The vertex that shows this one; see `shown`.
+    listed : tuple of Vertex
+        The leaves that stand inside its node.
+    operations : int
+        How many operations it stands for.
+    number : int
+        Its place in the graph; in a picture, that of its node.
+    measured : Measured or None
+    change : str
+        In a comparison: ``added``, ``removed`` or ``changed``.
+    """
+
+    kind: str
     name: str
     shape: tuple[int, ...] = ()
     dtype: Any = None
     sources: Sequence[Vertex] = ()
-    roles: Sequence[str] = ()  # what the operation calls each source
-    formula: Any = None  # (operation, arguments): each a formula, a Vertex or a text
+    roles: Sequence[str] = ()
+    formula: Any = None
     elementwise: bool = False
-    notes: tuple[str, ...] = ()  # static arguments
-    site: str = ""  # the user's file and line
+    notes: tuple[str, ...] = ()
+    site: str = ""
+    variable: str = ""
+    order: int = 0
+    origin: Vertex | None = None
+    keeps: Sequence[Vertex] = ()
+    node: Any = None
     scope: Scope | None = None
-    into: Vertex | None = None  # the vertex that shows this one
-    listed: tuple[Vertex, ...] = ()  # the leaves that stand inside its node
-    operations: int = 1  # how many it stands for
-    number: int = -1  # its place in the graph
+    into: Vertex | None = None
+    listed: tuple[Vertex, ...] = ()
+    operations: int = 1
+    number: int = -1
+    measured: Measured | None = None
+    change: str = ""
 
 
 @dataclass(slots=True)
@@ -53,12 +161,19 @@ class Graph:
 
     vertices: list[Vertex] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    failure: Exception | None = None  # what the call that is drawn raised
 
     def keep(self, flow: Iterable[Vertex]) -> None:
         """Drop every vertex but `flow`, the outputs, and the leaves that these need."""
         kept = {*flow, *(v for v in self.vertices if v.kind == "output")}
         kept |= {s for v in kept for s in v.sources if s.kind not in FLOW}
         self.vertices = [v for v in self.vertices if v in kept]
+
+    def forget(self) -> None:
+        """Let go of nodes and arrays: vertices refer to each other, so they may outlive us."""
+        for v in self.vertices:
+            v.node = v.measured = None
+            v.site = str(v.site)
 
 
 def shown(vertex: Vertex) -> Vertex:

@@ -37,7 +37,11 @@ def _scoped(call: Callable[..., Any]) -> Callable[..., Any]:
         if scopes is None:
             return call(self, *args, **kwargs)
         before, first = len(scopes), next_index()
-        result = call(self, *args, **kwargs)
+        try:
+            result = call(self, *args, **kwargs)
+        except Exception:
+            scopes.append((self, first, next_index()))  # a drawing shows where it was
+            raise
         # an overridden __call__ that calls super().__call__ is one scope, not two
         inside = [k for k in range(before, len(scopes)) if scopes[k][0] is not self]
         scopes[before:] = [scopes[k] for k in inside]

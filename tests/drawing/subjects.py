@@ -1,4 +1,4 @@
-"""What the golden pictures in `pictures` show; tooltips there name the lines of this file."""
+"""What the golden pictures in `golden` show; tooltips there name the lines of this file."""
 
 import numpy as np
 

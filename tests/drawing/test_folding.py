@@ -1,0 +1,106 @@
+"""How pictures of large graphs stay small: repeated blocks, modules, the middle left out."""
+
+import itertools
+import re
+
+import numpy as np
+
+from tests.drawing.shown import boxes, edges, labels, leaf
+from tinygrad_mnist import nn, op, ops
+from tinygrad_mnist.drawing import draw
+from tinygrad_mnist.drawing.folding import BUDGET
+
+# Large graphs -----------------------------------------------------------------------------------
+
+
+def test_a_chain_of_100_000_operations_is_one_block():
+    x = leaf(2)
+    y = x
+    for k in range(100_000):
+        y = y * x if k % 2 else y + x
+    picture = draw(y)
+    assert "100,000 operations" in picture.source
+    assert len(labels(picture)) < 10
+
+
+def test_a_long_irregular_history_shows_its_start_and_its_end():
+    x, random = leaf(2), np.random.default_rng(0)
+    y = x
+    for k in random.integers(0, 3, 5_000).tolist():
+        y = -y if k == 0 else y * x if k == 1 else np.exp(y * 0.0).sum() + y
+    picture = draw(y)
+    assert len(labels(picture)) <= BUDGET
+    assert any("left out" in a for a, _, _ in edges(picture))
+    assert any("left out" in b for _, b, _ in edges(picture))
+    total = int(re.search(r"([\d,]+) operations, float64", picture.source)[1].replace(",", ""))
+    count = 0
+    stack, seen = [y._node], {y._node}
+    while stack:
+        node = stack.pop()
+        count += node.plan is not None
+        fresh = set(node.parents) - seen
+        seen |= fresh
+        stack += fresh
+    assert total == count
+
+
+def test_a_large_model_is_drawn_module_by_module():
+    sizes = range(2, 62)
+
+    class Block(nn.Module):
+        def __init__(self, a, b):
+            self.first, self.second = nn.Linear(a, a, rng=0), nn.Linear(a, b, rng=0)
+
+        def forward(self, x):
+            h = self.first(x)
+            return self.second((ops.relu(h) @ np.ones((h.shape[1], h.shape[1]))) + h.sum())
+
+    blocks = [Block(a, b) for a, b in itertools.pairwise(sizes)]
+    picture = draw(nn.Sequential(*blocks), np.ones((2, sizes[0])))
+    assert len(labels(picture)) <= BUDGET
+    assert "modules are folded, to show 150 nodes at most" in picture.source
+    assert sum("Block" in label for label in labels(picture).values()) == len(blocks)
+
+
+def test_blocks_that_are_read_from_outside_are_not_joined():
+    def f(x):
+        states = []
+        for _ in range(20):
+            x = np.tanh(x @ np.ones((3, 3)))
+            states.append(x)
+        return np.stack(states)
+
+    assert sum(label == "x = tanh" for label in labels(draw(f, np.ones((2, 3)))).values()) == 20
+
+
+def test_blocks_of_blocks_are_joined():
+    def f(x):
+        for _ in range(5):
+            for _ in range(20):
+                x = np.tanh(x.sum(axis=0, keepdims=True) + x)
+            x = x.reshape(3, 2).reshape(2, 3)
+        return x
+
+    picture = draw(f, np.ones((2, 3)))
+    assert boxes(picture) == ["x 19", "x 4", "x 20"]
+    assert "310 operations" in picture.source
+
+
+@op
+def tripled(x):
+    return x, 2 * x, 3 * x
+
+
+tripled.defvjp(x=lambda g: g[0])
+
+
+def test_repeated_blocks_that_pass_on_several_results_are_joined():
+    def f(x):
+        for _ in range(30):
+            a, b, c = tripled(x)
+            x = a + b * c
+        return x
+
+    picture = draw(f, np.zeros(3))
+    assert boxes(picture) == ["x 30"]
+    assert len(labels(picture)) < 10

@@ -1,0 +1,186 @@
+"""Folding: formulas, repeated blocks, modules as one node each, and what is left out."""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+from typing import TYPE_CHECKING
+
+from tinygrad_mnist.drawing.formulas import join_formulas
+from tinygrad_mnist.drawing.leaves import list_leaves, scope_leaves
+from tinygrad_mnist.drawing.repeats import join_repeats
+from tinygrad_mnist.drawing.vertices import (
+    ELSEWHERE,
+    LEAVES,
+    NODES,
+    Graph,
+    Scope,
+    Vertex,
+    around,
+    common,
+    facts,
+    shown,
+    visible,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Collapse = str | Callable[[Scope], bool] | None
+
+BUDGET = 150  # nodes that a picture shows at most
+
+
+def fold(graph: Graph, depth: int | None = None, collapse: Collapse = None) -> None:
+    """Let vertices show others, until the picture is small enough.
+
+    Parameters
+    ----------
+    graph : Graph
+        As it was read; changed in place.
+    depth : int, optional
+        How many boxes in each other are drawn; modules deeper than that are one node each.
+    collapse : str or callable, optional
+        Which other modules are one node each: a path or class, with ``*`` and ``?`` as in names of
+        files, or a function that says so of a `Scope`.
+    """
+    join_repeats(graph)
+    if not any(v.scope for v in graph.vertices):
+        leave_out_middle(graph, 50 * BUDGET)  # far more than formulas can join: only for speed
+    scope_leaves(graph)
+    _join_outputs(graph)
+    join_formulas(graph)
+    list_leaves(graph)
+    if depth is not None or collapse is not None:
+        _fold_chosen(graph, depth, collapse)
+    _fold_to_budget(graph)
+    leave_out_middle(graph)
+
+
+def _join_outputs(graph: Graph) -> None:
+    """Let one output show all gradients that a block that repeats returns in one place."""
+    first: dict[Vertex, Vertex] = {}
+    last: dict[Vertex, Vertex] = {}
+    for v in graph.vertices:
+        if v.kind == "output" and v.order:
+            source = shown(v.sources[0])
+            one = first.setdefault(source, v)
+            if one is not v and v.sources[0] is not source:
+                v.into = one
+                last[one] = v
+    for one, v in last.items():
+        one.notes = (f"{ELSEWHERE} {v.name}",)
+
+
+def _fold_chosen(graph: Graph, depth: int | None, collapse: Collapse) -> None:
+    """Fold the modules that the user named, or that are too deep."""
+    chosen: dict[Scope, bool] = {}
+
+    def folds(scope: Scope, level: int) -> bool:
+        if scope.what != "module":
+            return False
+        if scope not in chosen:
+            chosen[scope] = (depth is not None and level >= depth) or _named(scope, collapse)
+        return chosen[scope]
+
+    groups: dict[Scope, list[Vertex]] = {}
+    for v in visible(graph):
+        level = 0
+        for scope in around(v.scope):
+            if folds(scope, level):
+                groups.setdefault(scope, []).append(v)
+                break
+            level += scope.what == "module"
+    _fold(graph, groups)
+
+
+def _named(scope: Scope, collapse: Collapse) -> bool:
+    if collapse is None:
+        return False
+    if callable(collapse):
+        return bool(collapse(scope))
+    return any(fnmatch.fnmatchcase(name, collapse) for name in (scope.path, scope.kind) if name)
+
+
+def _fold_to_budget(graph: Graph) -> None:
+    """Fold modules and rules, the innermost first, until there are no more nodes than allowed."""
+    folded = 0
+    nodes = visible(graph)
+    depth = max((len(around(v.scope)) for v in nodes), default=0)
+    while depth > 0 and len(nodes) > BUDGET:
+        groups: dict[Scope, list[Vertex]] = {}
+        for v in nodes:
+            if v.scope is not None and v.scope.what != "lane" and len(around(v.scope)) == depth:
+                groups.setdefault(v.scope, []).append(v)
+        outside = [v for v in nodes if v.kind in NODES and v.scope not in groups]
+        if len(groups) == 1 and not outside:
+            break  # that would leave one node
+        _fold(graph, groups)
+        folded += sum(scope.what != "rule" for scope in groups)
+        nodes = visible(graph)
+        depth -= 1
+    if folded:
+        modules_are = "module is" if folded == 1 else "modules are"
+        graph.remarks.append(f"{folded:,} {modules_are} folded, to show {BUDGET} nodes at most")
+
+
+def _fold(graph: Graph, groups: dict[Scope, list[Vertex]]) -> None:
+    """Let a node of its own show all members of each scope."""
+    modules: dict[Vertex, Vertex] = {}  # before its first member
+    for scope, members in groups.items():
+        module = modules[members[0]] = Vertex("module", scope.path, scope=scope.parent)
+        module.notes = facts(scope)
+        module.operations = sum(v.operations for v in members if v.kind in NODES)
+        module.order = members[0].order
+        for v in members:
+            v.into = module
+    placed: list[Vertex] = []
+    for v in graph.vertices:
+        placed += (modules[v], v) if v in modules else (v,)
+    graph.vertices = placed
+
+
+def leave_out_middle(graph: Graph, room: int = BUDGET) -> None:
+    """Beyond `room` nodes, show where the graph starts and where it ends."""
+    nodes = visible(graph)
+    if len(nodes) <= room:
+        return
+    outputs = [v for v in nodes if v.kind == "output"]
+    crowded = len(outputs) > room // 3
+    ends = {"input", "output"} if crowded else {"input"}
+    flow = [v for v in nodes if v.kind in NODES or v.kind in ends]
+    leaves: dict[Vertex, list[Vertex]] = {v: [] for v in [*flow[:room], *flow[-room:]]}
+    for v in graph.vertices:
+        if (node := shown(v)) in leaves:
+            leaves[node] += [s for s in v.sources if s.into is None and s.kind in LEAVES]
+    room -= 1 if crowded else 1 + len(outputs)
+    kept = _from_both_ends(flow, leaves, room)
+    hidden = [v for v in nodes if v not in kept and (crowded or v.kind != "output")]
+    left_out = [v for v in hidden if v.kind in NODES]
+    gap = Vertex("gap", ELSEWHERE, operations=sum(v.operations for v in left_out))
+    gap.scope = functools.reduce(common, {v.scope for v in left_out})
+    for v in hidden:
+        v.into = gap
+    first = graph.vertices.index(hidden[0])
+    ahead: list[Vertex] = [gap]
+    read = {gap}  # what the gap is known to read: one edge is enough
+    for v in graph.vertices[first:]:
+        if shown(v) is not gap:
+            ahead.append(v)
+        elif more := {shown(s) for s in v.sources} - read:
+            ahead.append(v)
+            read |= more
+    graph.vertices[first:] = ahead
+
+
+def _from_both_ends(
+    flow: list[Vertex], leaves: dict[Vertex, list[Vertex]], room: int
+) -> set[Vertex]:
+    """Return the first and the last vertices of a flow, with their leaves, as many as fit."""
+    kept: set[Vertex] = set()
+    for pair in zip(flow, reversed(flow), strict=True):
+        more = {w for v in pair for w in (v, *leaves[v])} - kept
+        if len(kept) + len(more) > room:
+            break
+        kept |= more
+    return kept

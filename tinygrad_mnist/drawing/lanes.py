@@ -1,0 +1,187 @@
+"""Passes of reverse mode as lanes of a picture: which rule recorded what, beside what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_mnist.drawing.vertices import LEAVES, Graph, Scope, Vertex, around
+from tinygrad_mnist.engine import leading, propagate
+from tinygrad_mnist.graph import Output
+from tinygrad_mnist.tensor import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from tinygrad_mnist.drawing.tracing import Visit
+
+LANES = ("forward", "backward", "backward of backward")
+D = "\N{PARTIAL DIFFERENTIAL}"
+
+
+def differentiate(
+    results: Sequence[Tensor], order: int, is_input: Callable[[Any], bool]
+) -> tuple[list[tuple[Any, int, Tensor]], list[Tensor]]:
+    """Go back through the graph of `results`, and through what that recorded.
+
+    Parameters
+    ----------
+    results : sequence of Tensor
+    order : int
+        How often.
+    is_input : callable
+        Says of a leaf whether it is an argument of the call that is drawn: then it gets no
+        gradient, unless there are no other leaves.
+
+    Returns
+    -------
+    gradients : list of (Leaf, int, Tensor)
+        Of every leaf, in every pass.
+    seeds : list of Tensor
+        What the passes started with.
+    """
+    seeded: list[Tensor] = []
+    roots = [t for t in results if t._node is not None and t.dtype.kind == "f"]
+    leaves = _leaves([t._node for t in roots])
+    leaves = [leaf for leaf in leaves if not is_input(leaf)] or leaves
+    found: list[tuple[Any, int, Tensor]] = []
+    for turn in range(1, order + 1):
+        letter = "1" if turn == 1 else "v" if turn == 2 else f"v{turn - 1}"
+        seeds = []
+        for k, t in enumerate(roots, 1):
+            name = letter if len(roots) == 1 or turn == 1 else f"{letter}[{k}]"
+            ones = np.ones_like(t._value)
+            seeds.append((t._node, Tensor(ones, requires_grad=True, name=name)))
+        leads, _ = leading([node for node, _ in seeds], leaves, 0)
+        seeds = [(node, g) for node, g in seeds if node in leads]
+        seeded += [g for _, g in seeds]
+        reached = propagate(seeds, leaves, leads, record=True)
+        roots = [g for leaf in leaves if isinstance(g := reached.get(leaf), Tensor)]
+        found += [(leaf, turn, g) for leaf in leaves if isinstance(g := reached.get(leaf), Tensor)]
+    return found, seeded
+
+
+def _leaves(nodes: Sequence[Any]) -> list[Any]:
+    """Return the leaves behind nodes, oldest first."""
+    seen = set(nodes)
+    stack = list(seen)
+    while stack:
+        for parent in stack.pop().parents:
+            if parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return sorted((n for n in seen if n.plan is None), key=lambda leaf: leaf.index)
+
+
+class Passes:
+    """Finds the lane of each vertex, and the operation whose rule recorded it.
+
+    Parameters
+    ----------
+    visits : sequence of Visit
+        Every rule that was called, in order.
+    vertices : mapping
+        Node -> vertex, of all nodes that were read so far.
+    """
+
+    def __init__(self, visits: Sequence[Visit], vertices: Mapping[Any, Vertex]) -> None:
+        self.visits = visits
+        self.vertices = vertices
+        self.rules: dict[Any, tuple[Any, int]] = {}  # node -> whose rule recorded it, its order
+        self.given: dict[Any, Any] = {}  # node of a cotangent -> the node that it belongs to
+        before, low, order = None, -1, 0
+        for visit in visits:
+            if before is None or visit.node.index > before.node.index:  # another pass
+                order = 1 + self._order(visit.node)
+            if before is None or visit.node is not before.node:
+                low = max(visit.node.index, before.end if before else -1)
+            stack = [t._node for t in _each(visit.gi)]
+            cotangents = {t._node for t in _each(visit.g)}
+            for node in cotangents:
+                self.given.setdefault(node, visit.node)
+            while stack:
+                node = stack.pop()
+                fresh = node.index > low and node not in cotangents and node not in self.rules
+                if fresh and not isinstance(node, Output):
+                    self.rules[node] = visit.node, order
+                    stack += node.parents
+            before = visit
+
+    def _order(self, root: Any) -> int:
+        """Return through how many passes a node was computed."""
+        found, stack, seen = 0, [root], {root}
+        while stack:
+            node = stack.pop()
+            if node in self.rules:
+                found = max(found, self.rules[node][1])
+                continue
+            for parent in node.parents:
+                if parent not in seen:
+                    seen.add(parent)
+                    stack.append(parent)
+        return found
+
+    def place(self, vertex: Vertex) -> None:
+        """Say of a vertex, whose sources have been placed, which lane it is in and why."""
+        node = vertex.node
+        vertex.order = max((s.order for s in vertex.sources), default=0)
+        if node in self.rules:
+            origin, vertex.order = self.rules[node]
+            vertex.origin = self.vertices.get(origin)
+        elif vertex.name in {"sum", "reshape", "astype"} and vertex.sources:
+            vertex.origin = vertex.sources[0].origin  # the engine fits what a rule returned
+        owner = self.vertices.get(self.given.get(node))
+        name = owner.variable if owner else ""
+        if name and not vertex.variable:
+            vertex.variable = f"{D}{name}"
+
+    def keep(self, targets: Collection[Any]) -> None:
+        """Say of each operation that a pass went through what its rules used; see `Vertex.keeps`.
+
+        Parameters
+        ----------
+        targets : collection of Leaf
+            Where gradients were asked for.
+        """
+        visited = {visit.node for visit in self.visits}
+        for node in visited:
+            v = self.vertices.get(node)
+            if v is None or isinstance(node, Output):
+                continue
+            names: set[str] = set()
+            for rule, parent in zip(node.plan.table, node.parents, strict=True):
+                if parent in visited or parent in targets or (not targets and parent.plan is None):
+                    names.update(rule.names)
+            used = [
+                s for role, s in zip(v.roles, v.sources, strict=True) if role.split("[")[0] in names
+            ]
+            v.keeps = [*used, v] if "out" in names else used
+
+    def box(self, graph: Graph) -> None:
+        """Put every lane into a box, and inside it what one rule recorded."""
+        top = max((v.order for v in graph.vertices), default=0)
+        if top == 0:
+            return
+        titles = [*LANES, *(f"pass {k} of reverse mode" for k in range(len(LANES), top + 1))]
+        lanes = [Scope(title, what="lane") for title in titles[: top + 1]]
+        boxes: dict[Any, Scope] = {}
+        for v in graph.vertices:
+            lane = lanes[v.order]
+            if v.kind in LEAVES:
+                continue
+            if v.origin is not None:
+                key = (v.order, v.origin)
+                if key not in boxes:
+                    boxes[key] = Scope(f"{D}{v.origin.name}", parent=lane, what="rule")
+                v.scope = boxes[key]
+            elif v.scope is None or v.order > 0:
+                v.scope = lane
+            elif (outer := around(v.scope)[0]) not in lanes:
+                outer.parent = lane
+
+
+def _each(value: Any) -> list[Tensor]:
+    """Return the tracked Tensors of a cotangent, which may be a tuple of them."""
+    values = value if isinstance(value, tuple) else (value,)
+    return [v for v in values if isinstance(v, Tensor) and v._node is not None]

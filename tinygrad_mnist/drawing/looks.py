@@ -1,0 +1,132 @@
+"""How a picture looks: colours, shapes, and the HTML-like labels of DOT."""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from typing import TYPE_CHECKING
+
+from tinygrad_mnist.drawing.vertices import Scope, facts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FONT = "Arial"  # graphviz-pure, too, knows how wide it is
+DARK, LINE, PALE = "#595959", "#7F7F7F", "#A6A6A6"
+# Tints of the colours of Okabe and Ito; in grey print each kind still has an outline of its own.
+STYLES = {
+    "input": {"shape": "invhouse", "style": "filled", "fillcolor": "#D3EAF8", "color": "#0072B2"},
+    "parameter": {
+        "shape": "cylinder",
+        "style": "filled",
+        "fillcolor": "#FCE8BF",
+        "color": "#9C6A00",
+        "margin": "0.12,0.08",
+    },
+    "constant": {"style": "filled,dashed", "fillcolor": "#FFFFFF"},
+    "operation": {},
+    "failure": {
+        "shape": "octagon",
+        "style": "filled",
+        "margin": "0.02,0.02",
+        "fillcolor": "#FBE0D3",
+        "color": "#B34A00",
+        "penwidth": "2",
+    },
+    "module": {"shape": "box3d", "style": "filled", "fillcolor": "#F2DDEA", "color": "#8A4B70"},
+    "gap": {"style": "dotted"},
+    "output": {
+        "shape": "house",
+        "style": "filled",
+        "fillcolor": "#CFEBE1",
+        "color": "#00684C",
+        "penwidth": "2",
+    },
+}
+GRAPH = {
+    "fontname": FONT,
+    "fontsize": "11",
+    "nodesep": "0.3",
+    "ranksep": "0.35",
+    "labelloc": "b",
+    "labeljust": "l",
+}
+NODE = {
+    "fontname": FONT,
+    "fontsize": "11",
+    "shape": "box",
+    "style": "rounded,filled",
+    "fillcolor": "#F4F4F4",
+    "color": DARK,
+    "margin": "0.12,0.05",
+    "height": "0.3",
+    "width": "0.3",
+}
+EDGE = {
+    "fontname": FONT,
+    "fontsize": "9",
+    "fontcolor": DARK,
+    "color": LINE,
+    "arrowsize": "0.6",
+}
+# Edges between lanes: what a rule saved, and whose rule it is. The latter keep both level.
+SAVED = 'style="dashed" color="#0072B2" constraint="false"'
+LINK = 'style="dotted" dir="none" color="#A6A6A6" minlen="0" weight="4"'
+FAR_LINK = 'style="dotted" dir="none" color="#A6A6A6" constraint="false"'
+HIDDEN = 'style="invis" width="0.01" label="" fixedsize="true"'
+BOX = {"labelloc": "t", "color": PALE, "margin": "10"}
+
+
+def box(scope: Scope, depth: int) -> str:
+    """Return the attributes of a box; boxes in boxes alternate between grey and white."""
+    style = "rounded,dashed" if scope.times else "rounded,filled"
+    fill = "#FAFAFA" if depth % 2 else "#FFFFFF"
+    attributes = joined(BOX | {"style": style, "fillcolor": fill})
+    return f"label=<{title(scope.path, facts(scope))}> {attributes}"
+
+
+def title(path: str, known: Sequence[str]) -> str:
+    """Return the title of a module: its path and what is known of it, or what is known alone."""
+    first, *others = [path, *known] if path else known
+    return bold(first) + (small("  " + ", ".join(others)) if others else "")
+
+
+def cell(kind: str, text: str) -> str:
+    """Return a table's cell that looks like a kind of node."""
+    style = NODE | STYLES[kind]
+    dashed = ' style="dashed"' if "dashed" in style["style"] else ""
+    colors = f'bgcolor="{style["fillcolor"]}" color="{style["color"]}"'
+    return f'<td border="1" {colors}{dashed}>{small(text)}</td>'
+
+
+def table(rows: Sequence[str], attributes: str) -> str:
+    """Return a table of rows of cells."""
+    lines = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<table border="0" {attributes}>{lines}</table>'
+
+
+def joined(attributes: dict[str, str]) -> str:
+    """Return attributes as DOT spells them."""
+    return " ".join(f'{name}="{value}"' for name, value in attributes.items())
+
+
+def bold(text: str) -> str:
+    """Return a text for a title."""
+    return f"<b>{escaped(text)}</b>"
+
+
+def wrapped(text: str, width: int = 44) -> str:
+    """Return a text for small print on several lines, each flush left."""
+    lines = textwrap.wrap(text, width)[:12] or [text]
+    return "<br/>".join(map(small, lines))
+
+
+def small(text: str) -> str:
+    """Return a text for small print."""
+    return f'<font point-size="9" color="{DARK}">{escaped(text)}</font>'
+
+
+def escaped(text: str) -> str:
+    """Return a text without meaning to DOT or HTML: as `repr` spells it, where it must."""
+    spelled = (repr(c)[1:-1] if c == "\\" or not c.isprintable() else c for c in text)
+    return html.escape("".join(spelled)) or "&#160;"

@@ -1,0 +1,114 @@
+"""What a picture says of each vertex and edge, in plain text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import chain, count
+from typing import TYPE_CHECKING
+
+from tinygrad_mnist.drawing.formulas import INFIX, read_by, written
+from tinygrad_mnist.drawing.vertices import (
+    FLOW,
+    LEAVES,
+    MULTIPLE,
+    NODES,
+    Graph,
+    Vertex,
+    around,
+    counted,
+    short,
+    shown,
+    visible,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+READERS = 6  # a leaf with more of them has no edges: its readers name it
+WIDTH = 40  # characters of a name
+
+
+class Wording:
+    """The names, formulas and notes of a graph's visible vertices."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        edges = {(shown(s), shown(v)) for v in graph.vertices for s in v.sources}
+        self.readers = Counter(source for source, _ in edges)
+        dtypes = Counter(v.dtype for v in graph.vertices if v.dtype is not None)
+        self.dtype = dtypes.most_common(1)[0][0] if dtypes else None  # which needs no mention
+        leaves = (v for v in graph.vertices if v.kind in LEAVES or v.kind == "input")
+        self.taken = {self.name(v) for v in leaves}
+        self.taken |= {v.variable for v in visible(graph)}
+        self.letters: dict[tuple[Vertex, Vertex], str] = {}  # (reader, source) -> in its formula
+
+    def name(self, v: Vertex) -> str:
+        """Return a vertex's name, inside a module without the path of that."""
+        for scope in around(v.scope)[::-1]:
+            if scope.path and v.name.startswith(f"{scope.path}."):
+                return short(v.name.removeprefix(f"{scope.path}."), WIDTH)
+        return short(v.name, WIDTH)
+
+    def title(self, v: Vertex) -> str:
+        """Return what stands first: what was computed, and what the user's code calls it."""
+        if v.kind == "gap":
+            return f"{counted(v.operations, 'operation')} left out"
+        text = self.name(v) if v.formula is None else self.formula(v)
+        return f"{short(v.variable, WIDTH)} = {text}" if v.variable else text
+
+    def formula(self, v: Vertex) -> str:
+        """Return a formula with the names of leaves and variables, and letters for the rest."""
+        reads = list(dict.fromkeys(read_by(v.formula)))
+        names = {s: self.name(s) for s in reads if s.kind in LEAVES or s.kind == "input"}
+        others = [s for s in reads if s not in names]
+        if v.formula == (v.name, tuple(others)) and len(others) == 1 and v.name not in INFIX:
+            return v.name  # relu, of what the one edge brings
+        for s in others:
+            variable = short(shown(s).variable, WIDTH)
+            if variable and variable not in names.values() and shown(s).kind != "gap":
+                names[s] = variable
+        nameless = [s for s in others if s not in names]
+        names |= dict(zip(nameless, self._letters(), strict=False))
+        if len(others) > 1:
+            self.letters |= {(v, s): names[s] for s in nameless}
+        return written(v.formula, names)
+
+    def _letters(self) -> Iterator[str]:
+        """Yield variables that are no names of anything."""
+        return (x for x in chain("xyzuvw", (f"x{k}" for k in count(1))) if x not in self.taken)
+
+    def notes(self, v: Vertex) -> list[str]:
+        """Return the small print below a title."""
+        if v.kind == "operation" and v.formula is not None:
+            return []
+        if v.kind in {"operation", "failure"}:
+            roles = zip(v.roles, v.sources, strict=True)
+            return [*v.notes, *(f"{role}: {self.name(s)}" for role, s in roles if self.far(s))]
+        notes = [self.type(v), *v.notes]
+        return [*notes, f"read by {self.readers[v]} nodes"] if self.far(v) else notes
+
+    def far(self, v: Vertex) -> bool:
+        """Return whether edges from a leaf would cover the picture."""
+        return v.kind not in NODES and self.readers[v] > READERS
+
+    def type(self, v: Vertex) -> str:
+        """Return a shape, and the dtype where it is not that of most."""
+        shape = MULTIPLE.join(str(n) for n in v.shape) or "scalar"
+        return shape if v.dtype in {None, self.dtype} else f"{shape} {v.dtype}"
+
+    def edge(self, v: Vertex, role: str, source: Vertex) -> str:
+        """Return what stands beside the edge to `v` from one of its sources."""
+        reader, origin = shown(v), shown(source)
+        words = [self._role(v, role, source)]
+        if origin.kind in NODES and reader.kind not in {"output", "failure"}:
+            words.append(self.type(source))
+        return " ".join(word for word in words if word)
+
+    def _role(self, v: Vertex, role: str, source: Vertex) -> str:
+        """Return what a reader calls a source, where that is not plain to see."""
+        reader = shown(v)
+        if reader.formula is not None:
+            return self.letters.get((reader, source), "")
+        several = sum(s.kind in FLOW for s in v.sources) > 1
+        plain = role in {source.name, source.variable}
+        return role if several and reader is v and not plain else ""
