@@ -41,6 +41,15 @@ def draw(
     file : path, optional
         Where to write the picture; the ending, ``.svg``, ``.png``, ``.gv`` or another format of
         Graphviz, says as what.
+    order : int, optional
+        How often to go back by reverse mode, which is recorded too: 1 adds the lane of the
+        gradients, 2 that of their own gradients, along a direction ``v`` of ones. Dashed edges
+        are what rules saved. Needs a graph that no `backward` has freed.
+    depth : int, optional
+        How many boxes in each other are drawn; modules deeper than that are one node each.
+    collapse : str or callable, optional
+        Which modules are one node each: a path or class, ``*`` stands for anything, or a function
+        of a `vertices.Scope`, which has their ``path``, ``kind`` and ``parameters``.
 
     Returns
     -------
@@ -54,6 +63,11 @@ def draw(
         If `what` is nothing that can be drawn.
     ValueError
         If the picture is too large for a PNG.
+    RuntimeError
+        If `order` needs a graph that was freed.
+    Exception
+        What the function that is drawn raises. The graph up to where it failed is in `file`, and
+        in the exception's ``picture``.
 
     Warns
     -----
@@ -62,6 +76,7 @@ def draw(
 
     Notes
     -----
+    Variables have the names of the code that is drawn, or of the code that draws a history.
     Elementwise operations in a row are one node with their formula, and equal blocks in a row are
     drawn once. Beyond 150 nodes modules are folded, innermost first, and then the middle is left
     out; the caption says so.
