@@ -187,17 +187,17 @@ def hold(node: Any, value: Any) -> Any:
 
     A leaf keeps its one token; results of ops need none, for they are only handed out read-only.
     """
+    if isinstance(value, np.ndarray):
+        if node is None:
+            return lock(value)
+        token = node.token and node.token()
+        if token is None or token.array is not value:
+            token = lock(value)
+            node.token = weakref.ref(token)
+        return token
     if value.__class__ is tuple or value.__class__ is list:
         return tuple(hold(None, v) for v in value)
-    if not isinstance(value, np.ndarray):
-        return None
-    if node is None:
-        return lock(value)
-    token = node.token and node.token()
-    if token is None or token.array is not value:
-        token = lock(value)
-        node.token = weakref.ref(token)
-    return token
+    return None
 
 
 # The state of a thread --------------------------------------------------------------------------

@@ -117,7 +117,7 @@ class Optimizer:
                 self._warn()
             leaf.used = True
             data = slot.parameter._value
-            if slot.scratch.shape != leaf.shape or slot.scratch.dtype != leaf.dtype:
+            if slot.data is not data:
                 slot.refit(data)
             if slot.lr is not lr:
                 slot.rate, slot.lr = leaf.dtype.type(lr), lr
@@ -233,7 +233,8 @@ class SGD(Optimizer):
 
     def _change(self, slot: _Slot, data: Array, grad: Array) -> Array:
         scratch = slot.scratch
-        grad = _decayed(slot, data, grad, self.weight_decay)
+        if self.weight_decay:
+            grad = _decayed(slot, data, grad, self.weight_decay)
         if not self.momentum:
             return np.multiply(grad, slot.rate, scratch)
         velocity = slot.kept["momentum_buffer"]
@@ -425,7 +426,7 @@ class RMSprop(Optimizer):
 class _Slot:
     """What an optimizer keeps for one parameter: arrays, a count, and room to compute in."""
 
-    __slots__ = ("kept", "lr", "parameter", "rate", "scratch", "spare", "steps")
+    __slots__ = ("data", "kept", "lr", "parameter", "rate", "scratch", "spare", "steps")
     rate: Any  # the learning rate in the parameter's dtype: a product takes 0.1 us less
     lr: float | None  # the number that it was made of
     scratch: Array
@@ -433,12 +434,16 @@ class _Slot:
 
     def __init__(self, parameter: Tensor, buffers: Iterable[str]) -> None:
         self.parameter = parameter
+        self.data = parameter.data  # for which the arrays below have the right shape and dtype
         self.kept: dict[str, Array] = {name: np.zeros_like(parameter.data) for name in buffers}
         self.steps = 0
         self.lr = None
 
     def refit(self, data: Array) -> None:
         """Follow a parameter that was given another array, perhaps of another dtype."""
+        self.data = data
+        if data.shape == self.scratch.shape and data.dtype == self.scratch.dtype:
+            return
         if data.shape != self.scratch.shape:
             raise ValueError(
                 f"a parameter of shape {self.scratch.shape} was given data of shape {data.shape} "

@@ -158,8 +158,11 @@ def linear(x: Array, w: Array, b: Array | None = None) -> Array:
 linear.defvjp(
     x=lambda g, w: np.dot(g, w.T) if g.ndim == 2 else g @ w.T,
     w=_linear_w,
-    b=lambda g: g.sum(axis=0) if g.ndim == 2 else g,
+    b=lambda g: np.add.reduce(g) if g.ndim == 2 else g,
 )
+
+_add_up: Any = np.add.reduce  # np.sum and the method take 0.1 us more
+_largest: Any = np.maximum.reduce
 
 # Losses -----------------------------------------------------------------------------------------
 
@@ -203,7 +206,7 @@ def _checked_labels(logits: Any, labels: Any) -> Any:
         raise ValueError(f"cross_entropy of logits of shape {logits.shape}: nothing has no mean")
     labels = labels.astype(np.intp, copy=False)
     if (
-        np.maximum.reduce(labels.view(np.uintp), None) >= logits.shape[-1]
+        _largest(labels.view(np.uintp), None) >= logits.shape[-1]
     ):  # the sign bit makes negative ones large
         raise ValueError(
             f"cross_entropy takes labels from 0 to {logits.shape[-1] - 1} for logits of shape "
@@ -262,11 +265,11 @@ def cross_entropy(logits: Array, labels: Array) -> Any:
     rows = logits if logits.ndim == 2 else logits.reshape(-1, logits.shape[-1])
     _hint_at_logits(rows)
     n, width = rows.shape
-    shifted = np.subtract(rows, np.maximum.reduce(rows, 1, keepdims=True), order="C")
+    shifted = np.subtract(rows, _largest(rows, 1, keepdims=True), order="C")
     at = np.arange(0, n * width, width) + classes  # the labels' entries, counted row after row
     d = np.exp(shifted)
-    total = np.add.reduce(d, 1)
-    loss = np.add.reduce(np.log(total) - shifted.reshape(-1)[at]) / n
+    total = _add_up(d, 1)
+    loss = _add_up(np.log(total) - shifted.reshape(-1)[at]) / n
     d /= total[:, None]
     d.reshape(-1)[at] -= 1
     d /= n
