@@ -61,6 +61,8 @@ class Optimizer:
     Attributes
     ----------
     parameters : list of Tensor
+    uncleared : bool
+        Whether it has given the warning below.
 
     Raises
     ------
@@ -85,6 +87,7 @@ class Optimizer:
         self.lr = lr
         self.weight_decay = _number("weight_decay", weight_decay)
         self.accumulate = accumulate
+        self.uncleared = False
         self.parameters = _collected(params, f"{type(self).__name__}")
         self._slots = [_Slot(p, self.buffers) for p in self.parameters]
         _share_scratch(self._slots)
@@ -137,7 +140,7 @@ class Optimizer:
         raise NotImplementedError
 
     def _warn(self) -> None:
-        self.accumulate = True  # once is enough
+        self.accumulate = self.uncleared = True  # once is enough
         warnings.warn(
             f"{type(self).__name__}.step() met gradients that its last step has used already: "
             "call zero_grad() before each backward(), or give accumulate=True if they are to add "

@@ -201,6 +201,11 @@ class Tensor(Box):
         tracked = ", requires_grad=True" if self._node is not None else ""
         return f"Tensor({body}{shape}{dtype}{tracked})"
 
+    def _repr_html_(self) -> str | None:
+        from tinygrad_mnist import notebook  # where a notebook asks for it
+
+        return notebook.tensor(self)
+
     def __format__(self, spec: str) -> str:
         return format(self._value.item() if self.ndim == 0 else self._value, spec)
 

@@ -1,5 +1,6 @@
-"""Neural networks: modules with parameters, the layers to make them of, and a table of a model."""
+"""Neural networks: modules with parameters, the layers to make them of, tables and a diagnosis."""
 
+from tinygrad_mnist.nn.diagnosis import diagnose
 from tinygrad_mnist.nn.layers import (
     MLP,
     Dropout,
@@ -35,5 +36,6 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
+    "diagnose",
     "summary",
 ]

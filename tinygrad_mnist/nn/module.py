@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+from html import escape
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from tinygrad_mnist import notebook
 from tinygrad_mnist.graph import current_mode, modes, next_index
 from tinygrad_mnist.optim import check_state, copied
 from tinygrad_mnist.tensor import Tensor
@@ -231,6 +233,19 @@ class Module:
         ]
         inside = "".join(f"\n{line}".replace("\n", "\n  ") for line in lines)
         return f"{type(self).__name__}({self.extra_repr()}{inside}" + ("\n)" if lines else ")")
+
+    def _repr_html_(self) -> str:
+        parameters = self.named_parameters()
+        total = sum(p.size for _, p in parameters)
+        rows = [[name, f"{p.shape}", f"{p.dtype}", f"{p.size:,}"] for name, p in parameters]
+        parts = f"<pre>{escape(repr(self))}</pre>"
+        if not parameters:
+            return parts
+        return (
+            parts
+            + notebook.table(["parameter", "shape", "type", "numbers"], rows, words=3)
+            + notebook.paragraph(f"{total:,} numbers in all")
+        )
 
 
 class Sequential(Module):

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_mnist import notebook
 from tinygrad_mnist.nn.module import Visits
 from tinygrad_mnist.switches import Switch
 from tinygrad_mnist.tensor import Tensor
 
 if TYPE_CHECKING:
     from tinygrad_mnist.nn.module import Module
+
+
+_HEAD = ("layer", "type", "output", "parameters")
 
 
 class Row(NamedTuple):
@@ -41,11 +45,8 @@ class Summary:
     trainable: int
 
     def __str__(self) -> str:
-        head = ("layer", "type", "output", "parameters")
-        body = [(r.name or "(model)", r.type, r.output, f"{r.parameters:,}") for r in self.rows]
-        table = [head, *body, ("total", "", "", f"{self.total:,}")]
-        if self.trainable != self.total:
-            table.append(("of these trainable", "", "", f"{self.trainable:,}"))
+        body, sums = self._cells()
+        table = [_HEAD, *body, *sums]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = [
             "  ".join([*map(str.ljust, row[:3], widths), row[3].rjust(widths[3])]) for row in table
@@ -55,6 +56,20 @@ class Summary:
         return "\n".join([lines[0], rule, *lines[1:last], rule, *lines[last:]])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        body, sums = self._cells()
+        return notebook.table(_HEAD, [*body, *sums], words=3)
+
+    def _cells(self) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+        """Return the rows of layers, and those of sums, as text."""
+        body: list[tuple[str, ...]] = [
+            (r.name or "(model)", r.type, r.output, f"{r.parameters:,}") for r in self.rows
+        ]
+        sums: list[tuple[str, ...]] = [("total", "", "", f"{self.total:,}")]
+        if self.trainable != self.total:
+            sums.append(("of these trainable", "", "", f"{self.trainable:,}"))
+        return body, sums
 
 
 def summary(model: Module, *inputs: Any) -> Summary:
