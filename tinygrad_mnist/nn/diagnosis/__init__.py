@@ -35,7 +35,7 @@ def diagnose(
     model: Module,
     batch: tuple[Any, Any],
     *,
-    loss: Loss = ops.cross_entropy,
+    loss: Loss | None = None,
     optimizer: Optimizer | None = None,
 ) -> Diagnosis:
     """Say why a network does not learn, or will not: findings with cause and remedy.
@@ -53,7 +53,7 @@ def diagnose(
         examples are enough for most of it, some hundreds tell more. A tuple of inputs is for a
         model that takes several.
     loss : callable, optional
-        ``loss(model(inputs), labels)`` is one number. Some of the findings are for cross-entropy
+        ``loss(model(inputs), labels)`` is one number; by default `ops.cross_entropy`. Some of the findings are for cross-entropy
         alone: the first loss, what logits look like, and whether labels belong to inputs.
     optimizer : Optimizer, optional
         That of the training, to look at its learning rate and its steps too.
@@ -80,6 +80,7 @@ def diagnose(
     """
     examples = _checked_batch(batch)
     _check_model(model, optimizer)
+    loss = ops.cross_entropy if loss is None else loss
     before = {n: p.grad for n, p in model.named_parameters() if p.requires_grad}
     generators: dict[int, tuple[Any, Any]] = {}
     switch = Switch(
