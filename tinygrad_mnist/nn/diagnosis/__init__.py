@@ -53,8 +53,8 @@ def diagnose(
         examples are enough for most of it, some hundreds tell more. A tuple of inputs is for a
         model that takes several.
     loss : callable, optional
-        ``loss(model(inputs), labels)`` is one number; by default `ops.cross_entropy`. Some of the findings are for cross-entropy
-        alone: the first loss, what logits look like, and whether labels belong to inputs.
+        ``loss(model(inputs), labels)`` is one number; by default `ops.cross_entropy`. For that one
+        alone are the first loss, what logits look like, and whether labels belong to inputs.
     optimizer : Optimizer, optional
         That of the training, to look at its learning rate and its steps too.
 
