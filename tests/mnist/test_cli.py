@@ -89,8 +89,8 @@ def test_help_names_every_option_and_every_choice(call):
     code, out, _ = call("train", "--help")
     words = (
         "--model --hidden --activation --dropout --optimizer --lr --schedule --momentum "
-        "--weight-decay --batch-size --epochs --seed --threads --validation --paper --data --out "
-        "--force leaky_relu adamw cosine 256,128"
+        "--weight-decay --batch-size --epochs --seed --threads --augment --validation --paper "
+        "--test-each-epoch --data --labels --out --force --resume leaky_relu adamw cosine 256,128"
     )
     assert code == 0
     assert all(word in out for word in words.split())
@@ -140,6 +140,11 @@ BAD = {
     "validation is 300, and there are 300 training images": ["--validation", "300"],
     "model 'mpl' is unknown: did you mean 'mlp'?": ["--model", "mpl"],
     "nowhere is not a folder with train-images-idx3-ubyte": ["--data", "nowhere"],
+    "nowhere.txt can't be read (No such file or directory): give another": [
+        "--labels",
+        "nowhere.txt",
+    ],
+    "run is not the folder of a run: it has no config.json": ["--resume", "run"],
     "Got unexpected extra argument": ["here"],
     "the learning rate 1e+20 is too large; try 1e+19": ["--lr", "1e20"],
 }
@@ -147,7 +152,8 @@ BAD = {
 
 @pytest.mark.parametrize(("sentence", "arguments"), BAD.items(), ids=BAD)
 def test_what_cannot_be_used_is_said_in_one_sentence(call, here, data, sentence, arguments):
-    code, out, err = call("train", *SMALL, "--data", data, *arguments)
+    small = [] if "--resume" in arguments else SMALL
+    code, out, err = call("train", *small, "--data", data, *arguments)
     assert code == 2
     assert err.startswith("Error: ")
     assert err.count("\n") == 1
@@ -176,13 +182,30 @@ def test_a_folder_that_exists_is_refused_without_force(call, here, data):
     assert (here / "run" / "metrics.json").read_text() != before
 
 
-def test_a_disk_that_fills_up_is_said_in_one_sentence(call, here, data, monkeypatch):
-    def fail(*_):
-        raise OSError(28, "No space left on device", "run/model.safetensors")
+def test_options_beside_resume_are_refused(call, run):
+    before = {file.name: file.read_bytes() for file in run.folder.iterdir()}
+    code, out, err = call(
+        "train", "--resume", run.folder, "--lr", "0.1", "--paper", "--out", "x", "--batch-size", "8"
+    )
+    assert (code, out) == (2, "")
+    assert err == (
+        "Error: --resume goes on with the options that the run was begun with: leave out "
+        "--batch-size, --lr, --out, --paper\n"
+    )
+    assert {file.name: file.read_bytes() for file in run.folder.iterdir()} == before
 
-    monkeypatch.setattr(Run, "save_model", fail)
-    code, _, err = call("train", *SMALL, "--data", data, "--out", "run")
-    assert (code, err) == (2, "Error: run/model.safetensors: No space left on device\n")
+
+def test_a_disk_that_fills_up_is_said_with_the_way_to_go_on(call, here, data, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device", "run/.checkpoint.safetensors.part")
+
+    monkeypatch.setattr(Run, "save_checkpoint", fail)
+    code, _, err = call("train", *SMALL, "--data", data, "--out", "my run")
+    assert code == 2
+    assert err == (
+        "Error: run/.checkpoint.safetensors.part: No space left on device; once that is mended, go "
+        "on with: tinygrad-mnist train --resume 'my run'\n"
+    )
 
 
 # train, then evaluate
@@ -218,6 +241,19 @@ def test_evaluate_prints_json_with_the_numbers_of_the_run(call, run):
     assert json.loads(out) == {"loss": results["loss"], "accuracy": results["accuracy"]}
 
 
+def test_evaluate_takes_the_best_network_if_there_is_one(call, here, data, run):
+    assert (
+        call("train", *SMALL, "--data", data, "--epochs", "1", "--validation", "50", "--out", "r")[
+            0
+        ]
+        == 0
+    )
+    assert call("evaluate", "r", "--best")[1:] == call("evaluate", "r")[1:]
+    code, _, err = call("evaluate", run.folder, "--best")
+    assert code == 2
+    assert "has no best.safetensors" in err
+
+
 def test_evaluate_takes_another_data_set(call, run):
     code, out, _ = call("evaluate", run.folder, "--data", _PACKAGED)
     assert code == 0
@@ -228,9 +264,11 @@ def test_options_arrive_in_the_config(call, here, data):
     options = (
         "--hidden 8,4 --activation tanh,relu --dropout 0.1,0 --optimizer rmsprop --lr 0.002 "
         "--schedule constant --momentum 0.5 --weight-decay 0.001 --batch-size 50 --epochs 1 "
-        "--seed 3 --threads 1 --validation 20 --model mlp --out run"
+        "--seed 3 --threads 1 --validation 20 --model mlp --augment --test-each-epoch --out run"
     )
-    assert call("train", *options.split(), "--data", data)[0] == 0
+    names = here / "names.txt"
+    names.write_text("\n".join("abcdefghijk"))
+    assert call("train", *options.split(), "--data", data, "--labels", names)[0] == 0
     assert Run("run").config == Config(
         hidden=(8, 4),
         activation=("tanh", "relu"),
@@ -245,7 +283,10 @@ def test_options_arrive_in_the_config(call, here, data):
         seed=3,
         threads=1,
         validation=20,
+        augment=True,
+        test_each_epoch=True,
         data=str(data),
+        labels=tuple("abcdefghijk"),
     )
 
 
@@ -282,7 +323,7 @@ def test_a_pipe_gets_plain_lines(start, data, here):
     assert (process.returncode, err) == (0, "")
     assert "\x1b" not in out
     assert "\r" not in out
-    assert re.search(r"^epoch 2/2  train loss \d\.\d{4}, [\d.]+ %  test loss ", out, re.MULTILINE)
+    assert re.search(r"^epoch 2/2  train loss \d\.\d{4}, [\d.]+ %  \d", out, re.MULTILINE)
     (folder,) = (here / "runs").iterdir()
     assert f"tinygrad-mnist evaluate {Path('runs', folder.name)}" in out
     assert Run(folder).results()["epochs"] == 2
@@ -293,7 +334,7 @@ def test_a_terminal_gets_a_bar(start, data, here):
     import pty
 
     ours, theirs = pty.openpty()
-    process = start("train", *SMALL, "--data", data, "--epochs", "20", stdout=theirs, stderr=theirs)
+    process = start("train", *SMALL, "--data", data, "--epochs", "6", stdout=theirs, stderr=theirs)
     os.close(theirs)
     shown = b""
     while True:
@@ -317,17 +358,34 @@ def wait_for(path, process):
         time.sleep(0.01)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="no SIGINT for one process there")
-def test_ctrl_c_says_what_is_left(start, data, here):
-    process = start("train", *SMALL, "--data", data, "--epochs", "9999", "--out", "run")
-    wait_for(here / "run" / "model.safetensors", process)
-    process.send_signal(signal.SIGINT)
+def wait_for_more(path, rows, process):
+    """Wait until a process has written a table with more rows."""
+    end = time.monotonic() + 60
+    while len(path.read_text().splitlines()) <= rows + 1:
+        assert process.poll() is None, "it ended too early"
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no signals for one process there")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_saves_and_prints_the_command_that_goes_on(start, call, data, here, number, code):
+    process = start("train", *SMALL, "--data", data, "--epochs", "9999", "--out", "my run")
+    wait_for(here / "my run" / "model.safetensors", process)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (
-        130,
-        "Interrupted: run is as the last whole epoch left it.\n",
-    )
-    assert Run(here / "run").model()
+    assert process.returncode == code
+    first, command = err.splitlines()
+    assert first == "Interrupted, and saved. This goes on:"
+    program, *arguments = shlex.split(command)
+    assert (program, arguments) == ("tinygrad-mnist", ["train", "--resume", "my run"])
+    before = Run("my run").checkpoint()
+    process = start(*arguments)
+    wait_for_more(here / "my run" / "metrics.csv", len(before["history"]) + 1, process)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert f"Going on in epoch {before['epoch']}, after {before['position']} images" in out
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.02, 0.07, 0.15])
@@ -340,4 +398,5 @@ def test_a_killed_run_leaves_no_file_half_written(start, data, here, delay):
     run = Run(here / "run")
     assert run.config.epochs == 9999
     assert [epoch.epoch for epoch in run.epochs()] == list(range(1, len(run.epochs()) + 1))
+    assert len(run.checkpoint()["history"]) >= len(run.epochs())
     assert len(run.model().parameters()) == 6

@@ -41,7 +41,10 @@ def configs(draw):
         seed=draw(st.integers(0)),
         threads=draw(st.none() | st.integers(1)),
         validation=draw(st.integers(0)),
+        augment=draw(st.booleans()),
+        test_each_epoch=draw(st.booleans()),
         data=draw(st.none() | st.just("folder")),
+        labels=draw(st.none() | st.just(("cat", "dog"))),
     )
 
 

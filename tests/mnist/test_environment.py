@@ -43,3 +43,18 @@ def test_the_number_of_threads_that_takes_less_time_is_the_faster(monkeypatch):
     speeds = environment.thread_speeds(lambda: time.sleep(0.001 * (limits or [1])[-1]))
     assert list(speeds) == [1, 4]
     assert speeds[1] > 1.5 * speeds[4]
+
+
+def test_what_changes_the_last_bits_is_told_in_words():
+    now = environment.describe() | {"threads": environment.most_threads()}
+    assert environment.differences(now) == ""
+    assert environment.differences({"python": "2.7", "platform": "elsewhere"}) == ""
+    then = now | {"tinygrad_mnist": "0.0.1", "blas": [{"internal_api": "mkl", "version": "1"}]}
+    told = environment.differences(then)
+    assert told.startswith("tinygrad_mnist 0.0.1 (here ")
+    assert ", BLAS mkl 1 (here " in told
+
+
+def test_threads_that_the_machine_does_not_have_are_told(monkeypatch):
+    monkeypatch.setattr(environment, "most_threads", lambda: 2)
+    assert environment.differences({"threads": 64}) == "BLAS threads: 64 (here 2)"

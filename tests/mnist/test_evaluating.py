@@ -21,6 +21,8 @@ def test_an_evaluation_is_what_the_formulas_say(logits, seed):
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     own = probabilities[np.arange(len(labels)), labels]
     assert evaluation.loss == pytest.approx(-np.log(own).mean(), rel=1e-9, abs=1e-12)
+    np.testing.assert_allclose(evaluation.probabilities, probabilities, rtol=1e-9, atol=1e-300)
+    assert evaluation.losses.mean() == pytest.approx(evaluation.loss, rel=1e-9, abs=1e-12)
     right = sum(int(row.argmax() == label) for row, label in zip(logits, labels, strict=True))
     assert evaluation.accuracy == right / len(labels)
     assert np.trace(evaluation.confusion) == right

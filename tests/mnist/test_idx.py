@@ -265,7 +265,7 @@ def test_missing_folder(tmp_path):
         (
             NAMES[1],
             np.array([1, 10, 200]),
-            r"has label 10 at index 1, where labels are the digits 0",
+            r"has label 10 at index 1, where labels are 0 to 9; name all classes with --labels",
         ),
         (
             NAMES[1],

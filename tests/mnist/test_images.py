@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.mnist.conftest import TEST, TRAIN
-from tinygrad_mnist.mnist import InputError, load, load_examples
+from tinygrad_mnist.mnist import InputError, load, load_examples, report
 from tinygrad_mnist.mnist.images import as_rows
 
 
@@ -19,13 +19,13 @@ def test_rows_are_pixels_from_0_to_1():
 
 
 def test_without_validation_all_images_are_learned_from(config):
-    train, validation, test = load_examples(config)
+    train, validation, test, _ = load_examples(config)
     assert (len(train.x), validation, len(test.x)) == (TRAIN, None, TEST)
 
 
 def test_validation_images_are_cut_from_the_training_images_with_their_labels(config, data):
     whole = load_examples(config).train
-    train, validation, test = load_examples(replace(config, validation=100))
+    train, validation, test, _ = load_examples(replace(config, validation=100))
     assert (len(train.x), len(validation.x), len(test.x)) == (TRAIN - 100, 100, TEST)
     known = {row.tobytes(): label for row, label in zip(*whole, strict=True)}
     assert len(known) == TRAIN
@@ -44,7 +44,7 @@ def test_validation_images_are_the_same_for_every_seed(config):
 
 
 def test_the_packaged_mnist_is_the_default(config):
-    train, _, _ = load_examples(replace(config, data=None))
+    train, *_ = load_examples(replace(config, data=None))
     (pixels, labels), _ = load()
     np.testing.assert_array_equal(train.labels, labels)
     np.testing.assert_array_equal(train.x[-1], pixels[-1].ravel() / np.float32(255))
@@ -67,3 +67,33 @@ def test_a_damaged_file_is_refused(config, data, tmp_path):
         (tmp_path / file.name).write_bytes(file.read_bytes()[:-1])
     with pytest.raises(InputError, match="and ends after"):
         load_examples(replace(config, data=str(tmp_path)))
+
+
+def test_the_checksum_is_of_every_image_and_label(config, data, tmp_path):
+    known = load_examples(config).checksum
+    assert load_examples(replace(config, validation=50, seed=3)).checksum == known
+    for name in ("train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"):
+        for file in data.iterdir():
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+        content = bytearray((data / name).read_bytes())
+        content[-1] ^= 1
+        (tmp_path / name).write_bytes(content)
+        assert load_examples(replace(config, data=str(tmp_path))).checksum != known
+
+
+def test_the_report_knows_mnist_by_its_checksum(config):
+    assert load_examples(replace(config, data=None)).checksum == report.MNIST
+
+
+def test_there_may_be_other_than_ten_classes(config, data, tmp_path):
+    for file in data.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    labels = tmp_path / "train-labels-idx1-ubyte"
+    labels.write_bytes(labels.read_bytes()[:-1] + bytes([11]))
+    config = replace(config, data=str(tmp_path))
+    with pytest.raises(InputError, match="has label 11 at index 299, where labels are 0 to 9"):
+        load_examples(config)
+    named = replace(config, labels=tuple("abcdefghijkl"))
+    assert load_examples(named).train.labels.max() == 11
+    with pytest.raises(InputError, match="where labels are 0 to 4; name all classes"):
+        load_examples(replace(config, labels=tuple("abcde")))

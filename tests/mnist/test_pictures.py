@@ -8,9 +8,10 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from PIL import Image
 
-from tinygrad_mnist.mnist import pictures
+from tinygrad_mnist.mnist import Evaluation, pictures
 from tinygrad_mnist.mnist.runs import Epoch
 
 COUNTS = np.array([[5, 1], [0, 4]])
@@ -18,7 +19,15 @@ COUNTS = np.array([[5, 1], [0, 4]])
 
 def epochs(count, **other):
     return [
-        Epoch(epoch=n, train_loss=1 / n, train_accuracy=1 - 0.5 / n, lr=0.1, seconds=1.0, **other)
+        Epoch(
+            epoch=n,
+            train_loss=1 / n,
+            train_accuracy=1 - 0.5 / n,
+            lr=0.1,
+            gradient_norm=1.0,
+            seconds=1.0,
+            **other,
+        )
         for n in range(1, count + 1)
     ]
 
@@ -36,18 +45,24 @@ def test_curves_have_a_legend_of_what_was_measured():
     assert "validation images" not in shown
 
 
+def test_one_curve_may_be_drawn_alone():
+    shown = texts(pictures.curves(epochs(3), ["accuracy"]))
+    assert "accuracy" in shown
+    assert "loss (cross-entropy)" not in shown
+
+
 @pytest.mark.parametrize("count", [1, 2, 200])
 def test_curves_of_any_length_can_be_drawn(count):
     assert "loss (cross-entropy)" in texts(pictures.curves(epochs(count)))
 
 
 def test_the_confusion_shows_every_count_and_the_sum():
-    shown = texts(pictures.confusion(COUNTS))
-    assert {"5", "1", "4", "9 of 10 right, 1 wrong", "shown", "taken for"} <= set(shown)
+    shown = texts(pictures.confusion(COUNTS, ["no", "yes"]))
+    assert {"5", "1", "4", "9 of 10 right, 1 wrong", "shown", "taken for", "yes"} <= set(shown)
 
 
 def test_a_confusion_without_mistakes_can_be_drawn():
-    assert "9 of 9 right, 0 wrong" in texts(pictures.confusion(np.diag([5, 4])))
+    assert "9 of 9 right, 0 wrong" in texts(pictures.confusion(np.diag([5, 4]), ["no", "yes"]))
 
 
 def pixels(png):
@@ -86,9 +101,43 @@ def test_weights_of_zero_can_be_drawn():
     assert pixels(pictures.weights(np.zeros((784, 2)))).size
 
 
+def evaluation(wrong, right):
+    """An evaluation with mistakes, the later the worse, among images that were understood."""
+    labels = np.zeros(wrong + right, int)
+    logits = np.zeros((wrong + right, 3))
+    logits[:wrong, 1] = np.arange(1, wrong + 1)
+    logits[wrong:, 0] = 5
+    return Evaluation(logits, labels)
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 5, 6, 25, 30])
+def test_mistakes_are_the_worst_first_and_no_more_than_fit(wrong, monkeypatch):
+    shown = []
+    monkeypatch.setattr(Axes, "text", lambda _, x, y, text, **style: shown.append(text))
+    x = np.random.default_rng(0).random((wrong + 3, 784), dtype=np.float32)
+    assert pixels(pictures.mistakes(x, evaluation(wrong, 3), ["a", "bb", "c" * 20])).size
+    assert len(shown) == 2 * min(wrong, 25)
+    if wrong:
+        worst = np.exp(wrong) / (np.exp(wrong) + 2)
+        assert shown[0] == f"bb  {100 * worst:.0f} %"
+        assert shown[1].startswith("a  ")
+        assert shown[0] != shown[-2] or wrong in {1, 30}
+
+
+def test_long_names_are_cut():
+    assert pictures._shortened("c" * 15) == "c" * 13 + "…"
+    assert pictures._shortened("c" * 14) == "c" * 14
+
+
 def all_bytes():
     weights = np.random.default_rng(0).standard_normal((784, 4))
-    return pictures.curves(epochs(3)) + pictures.confusion(COUNTS) + pictures.weights(weights)
+    x = np.random.default_rng(0).random((5, 784), dtype=np.float32)
+    return (
+        pictures.curves(epochs(3))
+        + pictures.confusion(COUNTS, ["no", "yes"])
+        + pictures.weights(weights)
+        + pictures.mistakes(x, evaluation(2, 3), ["a", "b", "c"])
+    )
 
 
 def test_the_same_numbers_give_the_same_bytes_in_any_process(root):

@@ -1,6 +1,7 @@
 """What a run says: nothing, plain lines, or lines above a bar."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -31,7 +32,7 @@ def expected(run):
         f"Files of this run: {run.folder}",
         *(
             f"epoch {e.epoch}/2  train loss {e.train_loss:.4f}, {percent(e.train_accuracy)}  "
-            f"test loss {e.test_loss:.4f}, {percent(e.test_accuracy)}  {e.seconds:.1f} s"
+            f"{e.seconds:.1f} s"
             for e in (first, second)
         ),
         "done [bold]",
@@ -56,6 +57,24 @@ def test_lines_are_plain(run, capsys):
 
 def terminal():
     return Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
+
+
+def test_a_line_says_how_well_it_does_on_what_was_looked_at(run, capsys):
+    progress = Lines()
+    progress.run = run
+    measured = {"validation_loss": 0.5, "validation_accuracy": 0.9, "test_loss": 0.25}
+    progress.end_epoch(replace(run.epochs()[0], seconds=1.0, **measured, test_accuracy=0.95))
+    assert capsys.readouterr().out.endswith(
+        " %  validation loss 0.5000, 90.00 %  test loss 0.2500, 95.00 %  1.0 s\n"
+    )
+
+
+def test_a_run_that_goes_on_says_from_where(run, capsys):
+    training = Training(run.config, load_examples(run.config).train)
+    training.start_epoch()
+    training.step()
+    Lines().begin(run, training)
+    assert capsys.readouterr().out.splitlines()[-1] == "Going on in epoch 1, after 32 images"
 
 
 def test_a_bar_shows_loss_accuracy_speed_and_time_below_the_lines(run, monkeypatch):

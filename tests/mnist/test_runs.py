@@ -1,4 +1,4 @@
-"""The folder of a run: what is refused, what is replaced, and that no file is ever half written."""
+"""The folder of a run: what is refused, what is replaced, and what comes back from it."""
 
 import errno
 import json
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tinygrad_mnist.mnist import Config, InputError, Run
 from tinygrad_mnist.mnist.models import build_model
-from tinygrad_mnist.mnist.runs import Epoch, write_whole
+from tinygrad_mnist.mnist.runs import Epoch
 
 ENVIRONMENT = {"threads": 1, "numpy": "2.0"}
 REFUSED = OSError(errno.ENOSPC, "No space left on device")
@@ -31,6 +31,7 @@ rows = st.builds(
     test_loss=st.none() | losses,
     test_accuracy=st.none() | shares,
     lr=losses,
+    gradient_norm=losses,
     seconds=losses,
 )
 
@@ -47,54 +48,43 @@ def copy(run, folder):
     return Path(shutil.copytree(run.folder, folder))
 
 
+def create(folder=None, force=False, config=None, checkpoint=b"first"):
+    """Make the folder of a run, and let go of it."""
+    with Run.created(config or Config(), ENVIRONMENT, checkpoint, folder, force) as run:
+        return run
+
+
 def content(folder):
     return {file.name: file.read_bytes() for file in folder.iterdir()}
-
-
-# Writing
-
-
-def test_a_file_is_written_and_nothing_else_is_left(tmp_path):
-    write_whole(tmp_path / "file", b"new")
-    write_whole(tmp_path / "file", b"newer")
-    assert content(tmp_path) == {"file": b"newer"}
-
-
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_file_that_could_not_be_written_is_as_before(tmp_path, monkeypatch, call):
-    def fail(*_):
-        raise REFUSED
-
-    write_whole(tmp_path / "file", b"old")
-    monkeypatch.setattr(*((os, "fsync") if call == "fsync" else (Path, "replace")), fail)
-    with pytest.raises(OSError, match="No space left"):
-        write_whole(tmp_path / "file", b"new")
-    assert content(tmp_path) == {"file": b"old"}
-
-
-@pytest.mark.skipif(os.name == "nt", reason="files have no mode there")
-def test_others_may_read_a_file_as_they_may_read_any(tmp_path):
-    (tmp_path / "any").write_bytes(b"")
-    write_whole(tmp_path / "file", b"")
-    assert (tmp_path / "file").stat().st_mode == (tmp_path / "any").stat().st_mode
 
 
 # A new folder
 
 
 def test_a_new_run_has_its_config_and_environment(folder):
-    run = Run.create(Config(seed=7), ENVIRONMENT, folder)
+    run = create(folder, config=Config(seed=7))
     assert (run.folder, run.config, run.threads) == (folder, Config(seed=7), 1)
     saved = json.loads((folder / "config.json").read_text())
     assert saved == {
         "config": json.loads(json.dumps(Config(seed=7).to_dict())),
         "environment": ENVIRONMENT,
     }
+    assert (folder / "checkpoint.safetensors").read_bytes() == b"first"
+
+
+def test_a_run_is_held_until_it_is_over(folder):
+    with (
+        Run.created(Config(), ENVIRONMENT, b"first", folder) as run,
+        pytest.raises(InputError, match="is being written by another process"),
+    ):
+        run.resumed().__enter__()
+    with run.resumed():
+        pass
 
 
 def test_the_default_is_a_fresh_folder_named_after_date_and_time(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run = Run.create(Config(), ENVIRONMENT)
+    run = create()
     assert run.folder.match(
         "runs/[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]_[0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
     )
@@ -102,7 +92,7 @@ def test_the_default_is_a_fresh_folder_named_after_date_and_time(tmp_path, monke
 
 def test_two_runs_of_one_second_have_two_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    folders = {Run.create(Config(), ENVIRONMENT).folder for _ in range(5)}
+    folders = {create().folder for _ in range(5)}
     assert len(folders) == 5
 
 
@@ -111,21 +101,26 @@ def test_a_folder_that_exists_is_refused(copy):
     with pytest.raises(
         InputError, match="exists: choose another --out, or replace the run in it with --force"
     ):
-        Run.create(Config(), ENVIRONMENT, copy)
+        create(copy)
     assert content(copy) == before
 
 
 def test_force_replaces_the_run_and_nothing_else(copy):
     (copy / "notes.txt").write_text("mine")
-    Run.create(Config(seed=9), ENVIRONMENT, copy, force=True)
-    assert set(content(copy)) == {"config.json", "notes.txt"}
+    create(copy, force=True, config=Config(seed=9))
+    assert set(content(copy)) == {
+        ".lock",
+        "checkpoint.safetensors",
+        "config.json",
+        "notes.txt",
+    }
     assert Run(copy).config.seed == 9
 
 
 def test_force_deletes_nothing_in_a_folder_without_a_run(folder):
     folder.mkdir()
     (folder / "metrics.csv").write_text("mine")
-    Run.create(Config(), ENVIRONMENT, folder, force=True)
+    create(folder, force=True)
     assert (folder / "metrics.csv").read_text() == "mine"
 
 
@@ -133,9 +128,9 @@ def test_force_deletes_nothing_in_a_folder_without_a_run(folder):
 def test_a_file_is_no_folder(tmp_path, force):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InputError, match="file exists: choose another --out, or remove that file"):
-        Run.create(Config(), ENVIRONMENT, tmp_path / "file", force)
+        create(tmp_path / "file", force)
     with pytest.raises(InputError, match=r"can't be written \(Not a directory\)"):
-        Run.create(Config(), ENVIRONMENT, tmp_path / "file" / "run", force)
+        create(tmp_path / "file" / "run", force)
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -145,8 +140,17 @@ def test_a_full_disk_is_noticed_and_leaves_no_folder(folder, monkeypatch):
     with pytest.raises(
         InputError, match=r"can't be written \(1 MiB are free and a run takes up to 16\)"
     ):
-        Run.create(Config(), ENVIRONMENT, folder)
+        create(folder, checkpoint=bytes(1 << 20))
     assert not folder.exists()
+
+
+def test_a_full_disk_is_noticed_before_a_run_goes_on(copy, monkeypatch):
+    usage = shutil.disk_usage("/")
+    before = content(copy)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1 << 20))
+    with pytest.raises(InputError, match=r"can't be written \(1 MiB are free"):
+        Run(copy).resumed().__enter__()
+    assert content(copy) == before
 
 
 def test_a_folder_that_cannot_be_written_keeps_its_run(copy, monkeypatch):
@@ -156,7 +160,7 @@ def test_a_folder_that_cannot_be_written_keeps_its_run(copy, monkeypatch):
     before = content(copy)
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(InputError, match="No space left on device"):
-        Run.create(Config(), ENVIRONMENT, copy, force=True)
+        create(copy, force=True)
     assert content(copy) == before
 
 
@@ -178,6 +182,8 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
         '{"config": {"epohcs": 1}}': "did you mean 'epochs'",
         '{"config": {"epochs": 0}}': "epochs is 0",
         '{"config": {}}': "'environment'",
+        '{"config": {}, "environment": {"threads": 0}}': "threads is 0",
+        "[" * 100_000: "recursion",
         "\ud800": "utf-8",
     }.items(),
 )
@@ -192,7 +198,7 @@ def test_a_damaged_config_is_refused(copy, text, reason):
 
 def test_a_model_comes_back_bit_for_bit(run, copy):
     state = run.model().state_dict()
-    Run(copy).save_model(run.model())
+    Run(copy).save_parameters(run.model().state_dict())
     again = Run(copy).model().state_dict()
     assert state.keys() == again.keys()
     assert all(state[name].tobytes() == again[name].tobytes() for name in state)
@@ -216,9 +222,40 @@ def test_a_model_cut_short_is_refused(copy, size):
 
 def test_the_model_of_another_network_is_refused(copy):
     run = Run(copy)
-    run.save_model(build_model(replace(run.config, hidden=(5,))))
+    run.save_parameters(build_model(replace(run.config, hidden=(5,))).state_dict())
     with pytest.raises(InputError, match=r"model\.safetensors can't be used"):
         run.model()
+
+
+def test_the_best_network_takes_validation_images(run):
+    with pytest.raises(InputError, match=r"has no best\.safetensors: .* takes --validation"):
+        run.model(best=True)
+
+
+# The checkpoint
+
+
+def test_a_checkpoint_comes_back(folder):
+    run = create(folder)
+    state = {"config": run.config.to_dict(), "order": np.arange(3)}
+    run.save_checkpoint(state)
+    assert run.checkpoint()["order"].tolist() == [0, 1, 2]
+
+
+def test_without_a_checkpoint_there_is_none(copy):
+    (copy / "checkpoint.safetensors").unlink()
+    assert Run(copy).checkpoint() is None
+
+
+def test_a_checkpoint_of_other_options_is_refused(copy):
+    path = copy / "config.json"
+    saved = json.loads(path.read_text())
+    saved["config"]["lr"] = 0.5
+    path.write_text(json.dumps(saved))
+    with pytest.raises(
+        InputError, match=r"is of a run with lr 0\.02, and config\.json says 0\.5: put it back"
+    ):
+        Run(copy).checkpoint()
 
 
 # Numbers
@@ -226,22 +263,28 @@ def test_the_model_of_another_network_is_refused(copy):
 
 @given(st.lists(rows, max_size=4))
 def test_metrics_come_back_as_they_were(tmp_path_factory, epochs):
-    run = Run.create(Config(), ENVIRONMENT, tmp_path_factory.mktemp("runs") / "run")
+    run = create(tmp_path_factory.mktemp("runs") / "run")
     run.save_epochs(epochs)
     assert run.epochs() == epochs
 
 
 def test_what_was_not_measured_is_empty(folder):
-    run = Run.create(Config(), ENVIRONMENT, folder)
-    run.save_epochs([Epoch(epoch=1, train_loss=0.5, train_accuracy=0.75, lr=0.1, seconds=2.0)])
+    run = create(folder)
+    run.save_epochs(
+        [
+            Epoch(
+                epoch=1, train_loss=0.5, train_accuracy=0.75, lr=0.1, gradient_norm=3.0, seconds=2.0
+            )
+        ]
+    )
     assert (folder / "metrics.csv").read_text() == (
         "epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,"
-        "test_loss,test_accuracy,lr,seconds\n"
-        "1,0.5,0.75,,,,,0.1,2.0\n"
+        "test_loss,test_accuracy,lr,gradient_norm,seconds\n"
+        "1,0.5,0.75,,,,,0.1,3.0,2.0\n"
     )
 
 
 def test_results_come_back_as_they_were(folder):
-    run = Run.create(Config(), ENVIRONMENT, folder)
+    run = create(folder)
     run.save_results({"loss": 0.1, "accuracy": np.float64(0.5)})
     assert run.results() == {"loss": 0.1, "accuracy": 0.5}

@@ -1,44 +1,20 @@
-"""Training: each step, each epoch, the folder that is left, and one seed for all that is random."""
+"""Training: each step, each epoch, one seed for all that is random, and the whole state."""
 
 import math
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
-from safetensors.numpy import load_file
 
-from tests.mnist.conftest import TEST, TRAIN
-from tinygrad_mnist import drawing
-from tinygrad_mnist.mnist import (
-    Config,
-    Examples,
-    InputError,
-    Run,
-    evaluate,
-    load_examples,
-    train,
-    training,
-)
+from tinygrad_mnist.mnist import Config, Evaluation, Examples, evaluate, load_examples
+from tinygrad_mnist.mnist.checkpoints import pack, unpack
 from tinygrad_mnist.mnist.config import OPTIMIZERS
-from tinygrad_mnist.mnist.environment import most_threads
-from tinygrad_mnist.mnist.progress import Progress
-from tinygrad_mnist.mnist.training import Training
+from tinygrad_mnist.mnist.training import Training, best_epoch
 from tinygrad_mnist.nn.initialisers import INITIALISERS
 from tinygrad_mnist.nn.layers import ACTIVATIONS
-
-FILES = {
-    "config.json",
-    "confusion.svg",
-    "curves.svg",
-    "graph.svg",
-    "metrics.csv",
-    "metrics.json",
-    "model.safetensors",
-    "weights.png",
-}
 
 
 @pytest.fixture(scope="module")
@@ -139,15 +115,6 @@ def test_the_learning_rate_follows_its_schedule(config, run):
 # Chance
 
 
-def test_the_same_seed_gives_the_same_weights_bit_for_bit(config, run, tmp_path):
-    again = train(config, out=tmp_path / "run")
-    for name in ("model.safetensors", "curves.svg", "confusion.svg", "weights.png"):
-        assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes(), name
-    assert [replace(e, seconds=0) for e in again.epochs()] == [
-        replace(e, seconds=0) for e in run.epochs()
-    ]
-
-
 def test_another_seed_gives_other_weights_and_another_order(config, examples):
     one, other = (Training(replace(config, seed=seed), examples) for seed in (0, 1))
     assert weights(one) != weights(other)
@@ -171,160 +138,142 @@ def test_the_global_generator_of_numpy_is_left_alone(config, examples):
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
-# The folder
+def test_augmentation_changes_neither_first_weights_nor_order(config, examples):
+    plain, augmented = (Training(replace(config, augment=a), examples) for a in (False, True))
+    assert weights(plain) == weights(augmented)
+    run_epoch(plain)
+    run_epoch(augmented)
+    np.testing.assert_array_equal(plain.order, augmented.order)
+    assert weights(plain) != weights(augmented)
 
 
-def test_a_run_leaves_its_files_and_nothing_else(run):
-    assert {file.name for file in run.folder.iterdir()} == FILES
+# What an epoch leaves
 
 
-def test_the_results_are_those_of_the_saved_network_on_the_test_images(config, run):
-    evaluation = evaluate(run.model(), load_examples(config).test)
-    results = run.results()
-    # evaluated here with the machine's own number of BLAS threads, which changes the last bits
-    assert results["loss"] == pytest.approx(evaluation.loss, rel=1e-6)
-    assert results["accuracy"] == evaluation.accuracy
-    assert (results["epochs"], len(evaluation.labels)) == (2, TEST)
-    last = run.epochs()[-1]
-    assert (last.test_loss, last.test_accuracy) == (results["loss"], results["accuracy"])
-    assert last.validation_loss is None
+def end(trained, labels):
+    """End an epoch with a validation of which as many are right as there are 0 in the labels."""
+    logits = np.zeros((4, 10))
+    logits[:, 0] = 2
+    return trained.end_epoch(Evaluation(logits, np.array(labels)), None)
 
 
-def test_the_saved_weights_are_named_float32_arrays(run):
-    shapes = {
-        name: (array.dtype, array.shape)
-        for name, array in load_file(run.folder / "model.safetensors").items()
-    }
-    assert shapes["layers.0.weight"] == (np.float32, (784, 16))
-    assert shapes["layers.2.bias"] == (np.float32, (10,))
-    assert len(shapes) == 6
+def test_an_epochs_row_says_what_was_measured(config, examples):
+    trained = Training(config, examples)
+    run_epoch(trained)
+    loss, accuracy = trained.loss, trained.accuracy
+    epoch = end(trained, [0, 0, 0, 1])
+    assert (epoch.epoch, epoch.lr) == (1, 0.02)
+    assert (epoch.train_loss, epoch.train_accuracy) == (loss, accuracy)
+    assert epoch.validation_accuracy == 0.75
+    assert epoch.test_loss is epoch.test_accuracy is None
+    assert trained.history == [epoch]
 
 
-def test_validation_images_are_watched_in_place_of_the_test_images(config, tmp_path):
-    run = train(replace(config, validation=100, epochs=1), out=tmp_path / "run")
-    (epoch,) = run.epochs()
-    assert epoch.test_loss is None
-    validation = load_examples(run.config).validation
-    assert epoch.validation_accuracy == evaluate(run.model(), validation).accuracy
-    assert b"validation images" in (run.folder / "curves.svg").read_bytes()
+def test_the_gradient_norm_is_the_mean_over_every_64th_step(config, examples):
+    config = replace(config, batch_size=2)  # 150 steps: the norms of steps 0, 64 and 128
+    trained = Training(config, examples)
+    norms, step = [], trained.optimizer.step
 
-
-def test_the_picture_of_weights_is_of_the_first_layer(run):
-    with Image.open(run.folder / "weights.png") as picture:
-        assert picture.width == 4 * 30 * 10  # 16 units, 4 in a row
-
-
-def test_the_graph_ends_in_the_loss(run):
-    svg = (run.folder / "graph.svg").read_text()
-    assert all(word in svg for word in ("cross_entropy", "layers.0", "dropout", "loss"))
-
-
-def test_a_softmax_regression_has_no_hidden_layer(config, tmp_path):
-    run = train(replace(config, hidden=(), epochs=1), out=tmp_path / "run")
-    assert [p.shape for p in run.model().parameters()] == [(784, 10), (10,)]
-
-
-def test_without_a_renderer_the_source_of_the_graph_is_left(config, tmp_path, monkeypatch):
-    class Unrendered:
-        source = "digraph {}"
-
-        def pipe(self, _):
-            raise drawing.NoRenderer("install Graphviz")
-
-    class Heard(Progress):
-        def say(self, text):
-            said.append(text)
-
-    said = []
-    monkeypatch.setattr(drawing, "draw", lambda *_: Unrendered())
-    run = train(replace(config, epochs=1), out=tmp_path / "run", progress=Heard())
-    names = {file.name for file in run.folder.iterdir()}
-    assert names == FILES - {"graph.svg"} | {"graph.gv"}
-    assert (run.folder / "graph.gv").read_text() == "digraph {}"
-    assert said == ["No graph.svg, but graph.gv: install Graphviz"]
-
-
-# What goes wrong
-
-
-def test_a_learning_rate_far_too_large_is_said_without_warnings(config, tmp_path):
-    with pytest.raises(
-        InputError,
-        match=r"the loss became (inf|nan) in epoch 1, after .* images: the "
-        r"learning rate 1e\+08 is too large; try 1e\+07",
-    ):
-        train(replace(config, lr=1e8), out=tmp_path / "run")
-
-
-def test_a_network_that_ends_with_weights_that_are_not_finite_is_no_result(
-    examples, tmp_path, config
-):
-    config = replace(config, lr=1e38, epochs=1, batch_size=TRAIN)
-    with pytest.raises(
-        InputError, match=f"after {TRAIN} images: the learning rate 1e.38 is too large"
-    ):
-        train(config, out=tmp_path / "run")
-    assert not (tmp_path / "run" / "model.safetensors").exists()
-
-
-def test_no_folder_is_made_for_data_that_cannot_be_read(config, tmp_path):
-    with pytest.raises(InputError, match="is not a folder with train-images"):
-        train(replace(config, data=str(tmp_path / "nowhere")), out=tmp_path / "run")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_after_an_interrupt_the_folder_is_as_the_last_whole_epoch_left_it(config, tmp_path):
-    class Impatient(Progress):
-        def step(self, training):
-            if training.epoch == 2 and training.position > 100:
-                raise KeyboardInterrupt
-
-    before = most_threads()
-    with pytest.raises(KeyboardInterrupt):
-        train(replace(config, epochs=3), out=tmp_path / "run", progress=Impatient())
-    names = {file.name for file in (tmp_path / "run").iterdir()}
-    assert names == {"config.json", "graph.svg", "metrics.csv", "model.safetensors"}
-    assert (len(Run(tmp_path / "run").epochs()), most_threads()) == (1, before)
-
-
-# BLAS threads
-
-
-def test_threads_are_as_before_after_a_run(config, tmp_path):
-    before = most_threads()
-    run = train(replace(config, epochs=1), out=tmp_path / "run")
-    assert (run.threads, most_threads()) == (1, before)
-
-
-def test_auto_takes_the_faster_number_of_threads_and_says_so(config, tmp_path, monkeypatch):
-    class Heard(Progress):
-        def say(self, text):
-            said.append(text)
-
-    def speeds(step):
+    def watched():
+        gradients = [p.grad.ravel() for p in trained.model.parameters()]
+        norms.append(np.linalg.norm(np.concatenate(gradients)))
         step()
-        return {1: 900.0, 4: 1234.0}
 
-    said = []
-    monkeypatch.setattr(training.environment, "most_threads", lambda: 4)
-    monkeypatch.setattr(training.environment, "thread_speeds", speeds)
-    config = replace(config, threads=None, epochs=1)
-    run = train(config, out=tmp_path / "run", progress=Heard())
-    assert run.threads == 4
-    assert said == ["BLAS threads: 4, which makes 1,234 steps per second here; 1 made 900"]
+    trained.optimizer.step = watched
+    run_epoch(trained)
+    assert end(trained, [0] * 4).gradient_norm == pytest.approx(np.mean(norms[::64]), rel=1e-5)
+    assert len(norms) == 150
 
 
-def test_trying_threads_changes_nothing_of_the_run(config, run, tmp_path, monkeypatch):
-    monkeypatch.setattr(training.environment, "most_threads", lambda: 2)
-    monkeypatch.setattr(
-        training.environment,
-        "thread_speeds",
-        lambda step: [step() for _ in range(50)] and {1: 2.0, 2: 1.0},
-    )
-    again = train(replace(config, threads=None), out=tmp_path / "run")
-    assert (again.folder / "model.safetensors").read_bytes() == (
-        run.folder / "model.safetensors"
-    ).read_bytes()
+def test_the_best_parameters_are_those_of_the_first_epoch_that_did_best(config, examples):
+    trained = Training(replace(config, epochs=4), examples)
+    seen = []
+    for labels in ([0, 1, 1, 1], [0, 0, 0, 1], [0, 0, 1, 1], [0, 0, 0, 1]):
+        run_epoch(trained)
+        end(trained, labels)
+        seen.append(trained.model.state_dict())
+    assert best_epoch(trained.history).epoch == 2
+    assert trained.best.keys() == seen[1].keys()
+    assert all(trained.best[name].tobytes() == seen[1][name].tobytes() for name in seen[1])
+
+
+def test_without_validation_no_epoch_is_best(config, examples):
+    trained = Training(config, examples)
+    run_epoch(trained)
+    trained.end_epoch(None, None)
+    assert (trained.best, best_epoch(trained.history)) == (None, None)
+
+
+# The whole state
+
+
+RECIPES = {
+    "momentum, dropout and cosine": {},
+    "augmentation": {"augment": True},
+    "adam": {"optimizer": "adam", "schedule": "constant"},
+    "adamw": {"optimizer": "adamw"},
+    "rmsprop with momentum": {"optimizer": "rmsprop", "momentum": 0.5},
+    "plain": {"momentum": 0.0, "dropout": 0.0, "bias": False, "init": "xavier"},
+}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tmp_path_factory.mktemp("states") / "checkpoint.safetensors"
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@settings(max_examples=5)
+@given(stops=st.sets(st.integers(0, 12), min_size=1, max_size=3))
+def test_a_training_goes_on_from_its_state_as_if_it_had_not_stopped(examples, path, recipe, stops):
+    config = Config(hidden=(8, 6), epochs=3, batch_size=70, **RECIPES[recipe])  # 5 steps an epoch
+    straight, stopped = (Training(config, examples) for _ in range(2))
+    for step in range(13):
+        if step in stops:
+            path.write_bytes(pack(stopped.state_dict()))
+            stopped = Training(replace(config, seed=9), examples)  # which differs in everything
+            stopped.load_state_dict(unpack(path))
+        for training in (straight, stopped):
+            if not training.in_epoch:
+                if training.epoch:
+                    training.end_epoch(None, None)
+                training.start_epoch()
+            training.step()
+    assert weights(stopped) == weights(straight)
+    assert (stopped.loss, stopped.accuracy) == (straight.loss, straight.accuracy)
+    assert stopped.optimizer.lr == straight.optimizer.lr
+    histories = [[replace(e, seconds=0) for e in t.history] for t in (stopped, straight)]
+    assert histories[0] == histories[1]
+
+
+def test_a_state_holds_copies(config, examples):
+    trained = Training(config, examples)
+    state = trained.state_dict()
+    before = pickle.dumps(state)
+    run_epoch(trained)
+    trained.end_epoch(None, None)
+    assert pickle.dumps(state) == before
+
+
+BAD = {
+    "'position'": lambda state: state.pop("position"),
+    "its order of images is none of these": lambda state: state.update(order=np.zeros(300, int)),
+    "its order of images": lambda state: state.update(order=np.arange(299)),
+    "missing .* required": lambda state: state.update(history=[{"epoch": 1}]),
+    "missing: layers.0.weight": lambda state: state.pop("model.layers.0.weight"),
+    "missing: 0.momentum_buffer": lambda state: state.pop("optimizer.0.momentum_buffer"),
+    "'model.dropouts.0.rng'": lambda state: state["generators"].pop("model.dropouts.0.rng"),
+}
+
+
+@pytest.mark.parametrize("reason", BAD)
+def test_the_state_of_another_training_is_refused(config, examples, reason):
+    trained = Training(config, examples)
+    run_epoch(trained)
+    state = trained.state_dict()
+    BAD[reason](state)
+    with pytest.raises((KeyError, TypeError, ValueError), match=reason):
+        Training(config, examples).load_state_dict(state)
 
 
 def test_examples_are_taken_with_their_labels():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
 from dataclasses import replace
 from importlib.metadata import version
@@ -17,9 +18,11 @@ from tinygrad_mnist.mnist.environment import blas_threads
 from tinygrad_mnist.mnist.errors import InputError
 from tinygrad_mnist.mnist.evaluating import evaluate
 from tinygrad_mnist.mnist.images import load_examples
+from tinygrad_mnist.mnist.interrupting import Interrupted
+from tinygrad_mnist.mnist.loop import resume, train
+from tinygrad_mnist.mnist.names import load_names
 from tinygrad_mnist.mnist.progress import Bar, Lines, Progress, percent
-from tinygrad_mnist.mnist.runs import Run
-from tinygrad_mnist.mnist.training import train
+from tinygrad_mnist.mnist.runs import REPORT, Run
 from tinygrad_mnist.nn.layers import ACTIVATIONS
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
 _NAME = "tinygrad-mnist"
 _UNUSABLE = 2  # exit code: bad usage or bad input
-_INTERRUPTED = 130  # exit code: as shells give it after Ctrl-C
+_KILLED = 128  # exit code, plus the number of the signal: as shells give it
 
 # The errors that the parser raises; typer names one of them alone.
 _UsageError: Any = typer.BadParameter.__base__
@@ -51,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         0 on success; 2 if the options or what they name can't be used, after one sentence on the
-        standard error; 130 after Ctrl-C.
+        standard error; 130 after Ctrl-C, 143 after SIGTERM.
     """
     try:
         return app(arguments, prog_name=_NAME, standalone_mode=False) or 0
@@ -60,7 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         return _refuse(str(error))
     except OSError as error:
-        return _refuse(f"{error.filename or 'a file'}: {error.strerror or error}")
+        return _refuse(_failed(error))
+
+
+def _failed(error: OSError) -> str:
+    return f"{error.filename or 'a file'}: {error.strerror or error}"
 
 
 def _refuse(sentence: str) -> int:
@@ -194,6 +201,16 @@ def _train(
             "auto",
         ),
     ] = None,
+    augment: Annotated[
+        bool,
+        _option(
+            "--augment",
+            _LEARNING,
+            "",
+            "Turn, shift and bend each image a little, anew in each epoch; a step takes 3 times as "
+            "long",
+        ),
+    ] = False,
     paper: Annotated[
         bool,
         _option(
@@ -201,7 +218,8 @@ def _train(
             _LEARNING,
             "",
             "The paper's own recipe: 784-128-64-10 without bias and dropout, weights from N(0, 1) "
-            "divided by sqrt(n), plain gradient descent. Other options change it",
+            "divided by sqrt(n), plain gradient descent, test images after each epoch. Other "
+            "options change it",
         ),
     ] = False,
     data: Annotated[
@@ -214,14 +232,34 @@ def _train(
             "the MNIST that comes along",
         ),
     ] = None,
+    labels: Annotated[
+        str | None,
+        _option(
+            "--labels",
+            _FILES,
+            "FILE",
+            "Text with the name of each class on a line, label 0 first",
+            "the digits",
+        ),
+    ] = None,
     validation: Annotated[
         str | None,
         _option(
             "--validation",
             _FILES,
             "N",
-            "Training images to set aside, and to watch in place of the test images",
+            "Training images to set aside, and to look at after each epoch",
             "0",
+        ),
+    ] = None,
+    test_each_epoch: Annotated[
+        bool | None,
+        _option(
+            "--test-each-epoch/--no-test-each-epoch",
+            _FILES,
+            "",
+            "Look at the test images after each epoch, or once, at the end",
+            "once, but with --paper",
         ),
     ] = None,
     out: Annotated[
@@ -231,10 +269,14 @@ def _train(
     force: Annotated[
         bool, _option("--force", _FILES, "", "Replace the run in --out, if there is one")
     ] = False,
+    resume_folder: Annotated[
+        str | None,
+        _option("--resume", _FILES, "DIR", "Go on with a run that was stopped, as it was begun"),
+    ] = None,
 ) -> None:
     """Train a network, and leave a folder with its weights, numbers and pictures.
 
-    Without options: two hidden layers, 30 epochs of all of MNIST, about 98.5 % right in the end.
+    Without options: two hidden layers, 30 epochs of all of MNIST, about 98.6 % right in the end.
     """
     given = {
         "model": model,
@@ -250,18 +292,51 @@ def _train(
         "epochs": _read(epochs, int),
         "seed": _read(seed, int),
         "threads": None if threads == "auto" else _read(threads, int),
+        "augment": augment or None,
         "data": data,
+        "labels": None if labels is None else load_names(labels),
         "validation": _read(validation, int),
+        "test_each_epoch": test_each_epoch,
     }
     choices: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    config = Config.paper(**choices) if paper else Config(**choices)
+    if resume_folder is not None:
+        _refuse_beside_resume(choices.keys() | _given(out=out, force=force, paper=paper))
+
+        def job(progress: Progress) -> Run:
+            return resume(resume_folder, data=data, progress=progress)
+    else:
+        config = Config.paper(**choices) if paper else Config(**choices)
+
+        def job(progress: Progress) -> Run:
+            return train(config, out=out, force=force, progress=progress)
+
     with _progress() as progress:
         try:
-            run = train(config, out=out, force=force, progress=progress)
-        except KeyboardInterrupt:
+            run = job(progress)
+        except OSError as error:
+            if progress.run is None:
+                raise
+            raise InputError(
+                f"{_failed(error)}; once that is mended, go on with: {_resuming(progress.run)}"
+            ) from error
+        except KeyboardInterrupt as interrupt:
             _say_interrupted(progress)
-            raise typer.Exit(_INTERRUPTED) from None
-    _print_end(run, paper)
+            number = interrupt.signal if isinstance(interrupt, Interrupted) else signal.SIGINT
+            raise typer.Exit(_KILLED + number) from None
+    _print_end(run)
+
+
+def _given(**options: Any) -> set[str]:
+    return {name for name, value in options.items() if value}
+
+
+def _refuse_beside_resume(names: Iterable[str]) -> None:
+    """Refuse options that a run which goes on can't take any more."""
+    if others := sorted(set(names) - {"data"}):
+        options = _listed(f"--{name.replace('_', '-')}" for name in others)
+        raise InputError(
+            f"--resume goes on with the options that the run was begun with: leave out {options}"
+        )
 
 
 def _read(text: str | None, convert: Callable[[str], Any]) -> Any:
@@ -298,21 +373,27 @@ def _say_interrupted(progress: Progress) -> None:
     if progress.run is None:
         typer.echo("Interrupted before the first step.", err=True)
     else:
-        typer.echo(
-            f"Interrupted: {progress.run.folder} is as the last whole epoch left it.",
-            err=True,
-        )
+        typer.echo("Interrupted, and saved. This goes on:", err=True)
+        typer.echo(f"  {_resuming(progress.run)}", err=True)
 
 
-def _print_end(run: Run, paper: bool) -> None:
+def _resuming(run: Run) -> str:
+    return f"{_NAME} train --resume {_quoted(run)}"
+
+
+def _quoted(run: Run) -> str:
+    return shlex.quote(run.folder.as_posix())
+
+
+def _print_end(run: Run) -> None:
     results = run.results()
     typer.echo(
         f"Test images: loss {results['loss']:.4f}, accuracy {percent(results['accuracy'])}; "
         f"{results['seconds']:.0f} s of training"
     )
-    typer.echo(f"Look at the pictures in {run.folder}. Next:")
-    typer.echo(f"  {_NAME} evaluate {shlex.quote(run.folder.as_posix())}")
-    if not paper:
+    typer.echo(f"Look at {run.folder / REPORT}. Next:")
+    typer.echo(f"  {_NAME} evaluate {_quoted(run)}")
+    if run.config.bias:  # which the paper's recipe alone goes without
         typer.echo(f"  {_NAME} train --paper")
 
 
@@ -323,13 +404,22 @@ def _evaluate(
         str | None,
         _option("--data", _OPTIONS, "DIR", "Folder with another data set", "that of the run"),
     ] = None,
+    best: Annotated[
+        bool,
+        _option(
+            "--best",
+            _OPTIONS,
+            "",
+            "Take the network after the epoch that did best on the validation images, not the last",
+        ),
+    ] = False,
     as_json: Annotated[
         bool, _option("--json", _OPTIONS, "", "Print one JSON object, for programs to read")
     ] = False,
 ) -> None:
     """Measure loss and accuracy of a trained network on the test images."""
     run = Run(folder)
-    model = run.model()
+    model = run.model(best=best)
     config = run.config if data is None else replace(run.config, data=data)
     test = load_examples(replace(config, validation=0)).test
     with blas_threads(run.threads):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_mnist.mnist.errors import InputError
+from tinygrad_mnist.mnist.names import check_names
 from tinygrad_mnist.nn.initialisers import INITIALISERS
 from tinygrad_mnist.nn.layers import ACTIVATIONS
 
@@ -62,8 +63,15 @@ class Config:
         BLAS threads; None is the number that turns out to be faster.
     validation : int
         How many training images to set aside, the same ones for every seed.
+    augment : bool
+        Whether images are a little turned, shifted and bent, anew each time they are seen.
+    test_each_epoch : bool
+        Whether the test images are looked at after each epoch, as the paper does, and not once, at
+        the end. What the network becomes does not depend on it.
     data : str
         The folder of the data set; None is the MNIST that comes with the package.
+    labels : tuple of str
+        The name of each class; None is the digits.
 
     Raises
     ------
@@ -93,7 +101,10 @@ class Config:
     seed: int = 0
     threads: int | None = None
     validation: int = 0
+    augment: bool = False
+    test_each_epoch: bool = False
     data: str | None = None
+    labels: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -106,7 +117,9 @@ class Config:
             _require(name, value, _is_whole(value, least), f"a whole number from {least} up")
         self._check_layers()
         self._check_optimizer()
-        _require("bias", self.bias, isinstance(self.bias, bool), "True or False")
+        for name in ("bias", "augment", "test_each_epoch"):
+            value = getattr(self, name)
+            _require(name, value, isinstance(value, bool), "True or False")
         _require(
             "threads",
             self.threads,
@@ -115,6 +128,13 @@ class Config:
         )
         if self.data is not None:
             self._set("data", str(Path(self.data).absolute()))
+        if self.labels is not None:
+            check_names(self.labels)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each class."""
+        return _DIGITS if self.labels is None else self.labels
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)  # the dataclass is frozen for everybody else
@@ -158,8 +178,9 @@ class Config:
         """Return the paper's own recipe, changed where asked.
 
         No bias, first weights from N(0, 1) / sqrt(n) (section III-B), ReLU (III-C), no dropout
-        (V-A), plain gradient descent (equation 7), 30 epochs of batches of 32 of all 60,000 images
-        (IV-A). The paper does not say the sizes of its layers nor its learning rate.
+        (V-A), plain gradient descent (equation 7), 30 epochs of batches of 32 of all 60,000 images,
+        with loss and accuracy of the test images after each (IV-A). The paper does not say the
+        sizes of its layers nor its learning rate.
         """
         recipe: dict[str, Any] = {
             "hidden": (128, 64),
@@ -167,6 +188,7 @@ class Config:
             "bias": False,
             "init": "xavier",
             "schedule": "constant",
+            "test_each_epoch": True,
         }
         if changes.get("optimizer", "sgd") == "sgd":
             recipe |= {"lr": 0.1, "momentum": 0.0}
@@ -196,6 +218,7 @@ _CHOICES = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
 }
+_DIGITS = tuple("0123456789")
 _BELOW_1 = "a number from 0 up, below 1"
 _WHOLE_NUMBERS = {"batch_size": 1, "epochs": 1, "seed": 0, "validation": 0}
 

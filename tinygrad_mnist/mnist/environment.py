@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from threadpoolctl import ThreadpoolController
 
@@ -32,6 +32,31 @@ def describe() -> dict[str, Any]:
             for pool in _blas().info()
         ],
     }
+
+
+def differences(then: Mapping[str, Any]) -> str:
+    """Return in words what of an earlier description changes the last bits of results, if any."""
+    now = describe() | {"threads": most_threads()}
+    return ", ".join(
+        f"{_WORDS[name]} {_plain(then[name])} (here {_plain(now[name])})"
+        for name in _WORDS
+        if name in then and then[name] != now[name]
+    )
+
+
+_WORDS = {
+    "tinygrad_mnist": "tinygrad_mnist",
+    "numpy": "NumPy",
+    "blas": "BLAS",
+    "processors": "processors:",
+    "threads": "BLAS threads:",
+}
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return " and ".join(" ".join(map(str, pool.values())) for pool in value) or "none"
+    return str(value)
 
 
 def blas_threads(count: int) -> Any:

@@ -25,7 +25,7 @@ class Evaluation:
     Attributes
     ----------
     logits : ndarray
-        The network's output, float64 of shape ``(N, 10)``.
+        The network's output, float64 of shape ``(N, classes)``.
     labels : ndarray
         What the images show, integers of shape ``(N,)``.
     """
@@ -42,6 +42,17 @@ class Evaluation:
     def accuracy(self) -> float:
         """The share of images whose likeliest class is right, 0 to 1."""
         return float(np.mean(self.predictions == self.labels))
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        """The cross-entropy of each image, in nats."""
+        return -np.log(self.probabilities[np.arange(len(self.labels)), self.labels])
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """What the network thinks: softmax of the logits."""
+        probabilities: NDArray[np.float64] = ops.softmax(self.logits)
+        return probabilities
 
     @property
     def predictions(self) -> NDArray[np.intp]:
@@ -63,7 +74,8 @@ def evaluate(model: Module, examples: Examples) -> Evaluation:
     Parameters
     ----------
     model : Module
-        Maps rows ``(n, 784)`` to logits ``(n, 10)``. Its mode, training or not, is left as it was.
+        Maps rows ``(n, 784)`` to logits ``(n, classes)``. Its mode, training or not, is left as it
+        was.
     examples : Examples
         The images and their labels.
     """

@@ -19,7 +19,6 @@ _FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
-_CLASSES = 10
 
 # The type codes of IDX; numbers of several bytes are big-endian.
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -29,7 +28,9 @@ _GZIP_MAX_RATIO = 1032  # deflate's limit: 258 bytes for 2 bits
 _CHUNK = 1 << 20
 
 
-def load(directory: str | os.PathLike[str] | None = None) -> tuple[Split, Split]:
+def load(
+    directory: str | os.PathLike[str] | None = None, *, classes: int = 10
+) -> tuple[Split, Split]:
     """Load MNIST, or a data set in its four files, as training and test set.
 
     Parameters
@@ -38,12 +39,14 @@ def load(directory: str | os.PathLike[str] | None = None) -> tuple[Split, Split]
         A folder with the files ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``,
         ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte``, each gzipped (``.gz``) or not.
         By default the MNIST that comes with the package.
+    classes : int, optional
+        How many classes there are.
 
     Returns
     -------
     (x_train, y_train), (x_test, y_test)
-        Images as uint8 of shape ``(N, 28, 28)``, 0 for paper and 255 for ink, and labels 0 to 9
-        as uint8 of shape ``(N,)``.
+        Images as uint8 of shape ``(N, 28, 28)``, 0 for paper and 255 for ink, and labels from 0 to
+        below `classes` as uint8 of shape ``(N,)``.
 
     Raises
     ------
@@ -61,7 +64,10 @@ def load(directory: str | os.PathLike[str] | None = None) -> tuple[Split, Split]
     """
     folder = _PACKAGED if directory is None else Path(directory)
     train_images, train_labels, test_images, test_labels = _find_files(folder)
-    return _load_pair(train_images, train_labels), _load_pair(test_images, test_labels)
+    return (
+        _load_pair(train_images, train_labels, classes),
+        _load_pair(test_images, test_labels, classes),
+    )
 
 
 def load_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
@@ -173,7 +179,7 @@ def _find_files(folder: Path) -> list[Path]:
     return paths
 
 
-def _load_pair(image_file: Path, label_file: Path) -> Split:
+def _load_pair(image_file: Path, label_file: Path, classes: int) -> Split:
     images, labels = load_idx(image_file), load_idx(label_file)
     if images.dtype != np.uint8 or images.shape[1:] != (28, 28):
         raise ValueError(
@@ -192,10 +198,10 @@ def _load_pair(image_file: Path, label_file: Path) -> Split:
         )
     if not len(images):
         raise ValueError(f"{image_file} holds no images; give at least one")
-    if labels.max() >= _CLASSES:
-        index = int(np.argmax(labels >= _CLASSES))
+    if labels.max() >= classes:
+        index = int(np.argmax(labels >= classes))
         raise ValueError(
-            f"{label_file} has label {labels[index]} at index {index}, where labels are the digits "
-            f"0 to {_CLASSES - 1}; renumber the classes or drop the others"
+            f"{label_file} has label {labels[index]} at index {index}, where labels are 0 to "
+            f"{classes - 1}; name all classes with --labels, or renumber them"
         )
     return images, labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,8 @@ from tinygrad_mnist.mnist.errors import InputError
 from tinygrad_mnist.mnist.idx import load
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from tinygrad_mnist.mnist.config import Config
@@ -30,11 +33,15 @@ class Examples(NamedTuple):
 
 
 class DataSet(NamedTuple):
-    """What a run learns from, what it is watched on, and what it is judged by at the end."""
+    """What a run learns from, what it is watched on, and what it is judged by at the end.
+
+    The checksum is that of all files' images and labels.
+    """
 
     train: Examples
     validation: Examples | None
     test: Examples
+    checksum: str
 
 
 def as_rows(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -53,11 +60,13 @@ def load_examples(config: Config) -> DataSet:
         If the data set can't be read, or has too few images to set so many aside.
     """
     try:
-        train, test = map(_examples, load(config.data))
+        splits = load(config.data, classes=len(config.class_names))
     except (OSError, ValueError) as error:
         raise InputError(str(error)) from error
+    train, test = map(_examples, splits)
+    checksum = _checksum(splits)
     if not config.validation:
-        return DataSet(train, None, test)
+        return DataSet(train, None, test, checksum)
     count = len(train.x) - config.validation
     if count < 1:
         raise InputError(
@@ -65,9 +74,17 @@ def load_examples(config: Config) -> DataSet:
             f"leave some to learn from"
         )
     order = np.random.default_rng(_VALIDATION_SEED).permutation(len(train.x))
-    return DataSet(train.take(order[:count]), train.take(order[count:]), test)
+    return DataSet(train.take(order[:count]), train.take(order[count:]), test, checksum)
 
 
 def _examples(split: Split) -> Examples:
     images, labels = split
     return Examples(as_rows(images), labels.astype(np.intp))
+
+
+def _checksum(splits: Iterable[Split]) -> str:
+    checksum = 0
+    for split in splits:
+        for array in split:
+            checksum = zlib.crc32(array.data, checksum)
+    return f"{checksum:08x}"

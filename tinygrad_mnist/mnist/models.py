@@ -12,11 +12,10 @@ if TYPE_CHECKING:
     from tinygrad_mnist.mnist.config import Config
 
 PIXELS = 28 * 28
-CLASSES = 10
 
 
 def build_model(config: Config, rng: np.random.Generator | None = None) -> nn.Module:
-    """Return a new network that maps rows ``(N, 784)`` to logits ``(N, 10)``.
+    """Return a new network that maps rows ``(N, 784)`` to logits ``(N, classes)``.
 
     Parameters
     ----------
@@ -37,4 +36,4 @@ def build_model(config: Config, rng: np.random.Generator | None = None) -> nn.Mo
 
 def sizes(config: Config) -> tuple[int, ...]:
     """Return how many numbers go in, the size of each hidden layer, and how many come out."""
-    return (PIXELS, *config.hidden, CLASSES)
+    return (PIXELS, *config.hidden, len(config.class_names))

@@ -1,4 +1,4 @@
-"""The pictures of a run: curves, first weights, confusion; the same numbers give the same bytes."""
+"""The pictures of a run; the same numbers give the same bytes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from tinygrad_mnist.mnist.evaluating import Evaluation
     from tinygrad_mnist.mnist.runs import Epoch
 
 _CELL = 30  # pixels of a unit's image with its margin
 _SHEET_WIDTH = 1200  # pixels at least
+_ACROSS, _DOWN = 5, 5  # mistakes that are shown
+_LONGEST = 14  # characters of a name
 
 # Colours that colour-blind people can tell apart (Okabe and Ito), and with their own line styles
 _TRAIN = {"color": "#0072B2", "linestyle": "-"}
-_OTHER = {"color": "#D55E00", "linestyle": "--"}
+_VALIDATION = {"color": "#D55E00", "linestyle": "--"}
+_TEST = {"color": "#009E73", "linestyle": "-."}
+_RIGHT, _WRONG = "#0072B2", "#B34700"
 _STYLE = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -36,21 +41,22 @@ _STYLE = {
 }
 
 
-def curves(epochs: Sequence[Epoch]) -> bytes:
-    """Draw loss and accuracy of each epoch, as SVG (the paper's figures 2 to 4)."""
+def curves(epochs: Sequence[Epoch], names: Sequence[str] = ("loss", "accuracy")) -> bytes:
+    """Draw loss, accuracy or both of each epoch, as SVG (the paper's figures 2 to 4)."""
     with mpl.style.context(["default", _STYLE]):
-        figure = Figure(figsize=(9, 3.8), layout="constrained")
-        loss, accuracy = figure.subplots(1, 2)
-        for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
+        figure = Figure(figsize=(4.5 * len(names), 3.8), layout="constrained")
+        for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
             _curve(axes, epochs, "train", name, label="training images, as it learns", **_TRAIN)
-            _curve(axes, epochs, "validation", name, label="validation images", **_OTHER)
-            _curve(axes, epochs, "test", name, label="test images", **_OTHER)
+            _curve(axes, epochs, "validation", name, label="validation images", **_VALIDATION)
+            _curve(axes, epochs, "test", name, label="test images", **_TEST)
             axes.set(xlabel="epoch", title=name)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        loss.set(title="loss (cross-entropy)")
-        loss.set_ylim(bottom=0)
-        accuracy.yaxis.set_major_formatter(PercentFormatter(1))
-        loss.legend(frameon=False)
+            axes.legend(frameon=False, loc="upper right" if name == "loss" else "lower right")
+            if name == "loss":
+                axes.set(title="loss (cross-entropy)")
+                axes.set_ylim(bottom=0)
+            else:
+                axes.yaxis.set_major_formatter(PercentFormatter(1))
         return _svg(figure)
 
 
@@ -61,12 +67,13 @@ def _curve(axes: Axes, epochs: Sequence[Epoch], images: str, name: str, **style:
         axes.plot([epoch.epoch for epoch in epochs], values, marker=marker, **style)
 
 
-def confusion(counts: NDArray[np.intp]) -> bytes:
+def confusion(counts: NDArray[np.intp], names: Sequence[str]) -> bytes:
     """Draw how often each class (row) was taken for each class (column), as SVG."""
     total, right = int(counts.sum()), int(np.trace(counts))
     mistakes = counts * (1 - np.eye(len(counts), dtype=counts.dtype))
+    side = min(max(6.4, 0.5 * len(counts)), 20)
     with mpl.style.context(["default", _STYLE | {"axes.grid": False}]):
-        figure = Figure(figsize=(6.4, 6), layout="constrained")
+        figure = Figure(figsize=(side, side - 0.4), layout="constrained")
         axes = figure.subplots()
         axes.imshow(mistakes, cmap="Oranges", vmin=0, vmax=max(1.0, 1.6 * mistakes.max()))
         for (row, column), n in np.ndenumerate(counts):
@@ -76,7 +83,9 @@ def confusion(counts: NDArray[np.intp]) -> bytes:
                 axes.text(
                     column, row, f"{n}", ha="center", va="center", color=colour, weight=weight
                 )
-        axes.set(xticks=range(len(counts)), yticks=range(len(counts)))
+        shown = [_shortened(name) for name in names]
+        axes.set_xticks(range(len(counts)), shown, rotation=90 if max(map(len, shown)) > 3 else 0)
+        axes.set_yticks(range(len(counts)), shown)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.set(
@@ -85,6 +94,57 @@ def confusion(counts: NDArray[np.intp]) -> bytes:
             title=f"{right:,} of {total:,} right, {total - right:,} wrong",
         )
         return _svg(figure)
+
+
+def mistakes(x: NDArray[np.float32], evaluation: Evaluation, names: Sequence[str]) -> bytes:
+    """Draw the images that the network was most wrong about, with what it thought, as PNG.
+
+    Parameters
+    ----------
+    x : ndarray
+        The images as rows, of shape ``(N, 784)``.
+    evaluation : Evaluation
+        What the network made of them.
+    names : sequence of str
+        The name of each class.
+    """
+    wrong = np.flatnonzero(evaluation.predictions != evaluation.labels)
+    worst = wrong[np.argsort(-evaluation.losses[wrong], kind="stable")][: _ACROSS * _DOWN]
+    down = max(1, -(-len(worst) // _ACROSS))
+    title = (
+        f"The worst of {len(wrong):,} mistakes: what it is, what the network thought"
+        if len(worst)
+        else "No mistake on the test images"
+    )
+    with mpl.style.context(["default", _STYLE | {"axes.grid": False}]):
+        figure = Figure(figsize=(10, 0.8 + 2.7 * down), dpi=100)
+        figure.text(0.5, 1 - 0.4 / figure.get_figheight(), title, ha="center", va="center", size=15)
+        grid = figure.add_gridspec(
+            down, _ACROSS, left=0.02, right=0.98, bottom=0.01, wspace=0.1, hspace=0.5,
+            top=1 - 1.6 / figure.get_figheight(),
+        )  # fmt: skip
+        for place, index in enumerate(worst):
+            axes = figure.add_subplot(grid[place // _ACROSS, place % _ACROSS])
+            axes.imshow(x[index].reshape(28, 28), cmap="gray_r", vmin=0, vmax=1)
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set(visible=True, color="#bbbbbb")
+            label, thought = evaluation.labels[index], evaluation.predictions[index]
+            probabilities = evaluation.probabilities[index]
+            for line, (class_, colour) in enumerate(((thought, _WRONG), (label, _RIGHT))):
+                text = f"{_shortened(names[class_])}  {_percent(probabilities[class_])}"
+                axes.text(
+                    0.5, 1.05 + 0.15 * (1 - line), text, transform=axes.transAxes,
+                    ha="center", va="bottom", color=colour, size=13,
+                )  # fmt: skip
+        return _png(figure)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.01 else "< 1 %"
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 def weights(first: NDArray[Any], limit: int = 256) -> bytes:

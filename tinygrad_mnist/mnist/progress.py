@@ -61,6 +61,8 @@ class Lines(Progress):
             f"{images:,} images, {config.epochs} epochs of {training.steps_per_epoch:,} steps"
         )
         self.say(f"Files of this run: {run.folder}")
+        if training.epoch:
+            self.say(f"Going on in epoch {training.epoch}, after {training.position:,} images")
 
     def end_epoch(self, epoch: Epoch) -> None:
         """Say how well it does by now."""

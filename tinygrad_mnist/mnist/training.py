@@ -1,30 +1,31 @@
-"""Training: step by step, and `train`, which does all steps and leaves a folder."""
+"""Training: a network on its way, step by step, and its whole state as plain arrays and numbers."""
 
 from __future__ import annotations
 
 import math
-import subprocess
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_mnist import ops, optim
-from tinygrad_mnist.mnist import environment
-from tinygrad_mnist.mnist.config import OPTIMIZERS, Config
+from tinygrad_mnist.mnist.augmenting import augment
+from tinygrad_mnist.mnist.config import OPTIMIZERS
 from tinygrad_mnist.mnist.errors import InputError
-from tinygrad_mnist.mnist.evaluating import evaluate
-from tinygrad_mnist.mnist.images import load_examples
-from tinygrad_mnist.mnist.models import PIXELS, build_model
-from tinygrad_mnist.mnist.progress import Progress
-from tinygrad_mnist.mnist.runs import CONFUSION, CURVES, GRAPH, GRAPH_SOURCE, WEIGHTS, Epoch, Run
+from tinygrad_mnist.mnist.models import build_model
+from tinygrad_mnist.mnist.runs import Epoch
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping
 
-    from tinygrad_mnist.mnist.images import DataSet, Examples
-    from tinygrad_mnist.nn import Module
+    from tinygrad_mnist.mnist.config import Config
+    from tinygrad_mnist.mnist.evaluating import Evaluation
+    from tinygrad_mnist.mnist.images import Examples
+
+    State = dict[str, Any]
+
+_NORM_STEPS = 64  # between two looks at the gradients' norm, which costs as much as a layer
 
 
 class Training:
@@ -41,19 +42,24 @@ class Training:
     ----------
     model, optimizer, schedule
         What a step changes.
-    shuffle : Generator
-        What the order of the images comes from; masks of dropout come from the model's own.
+    shuffle, warp : Generator
+        What the order of the images and their augmentation come from; masks of dropout come from
+        the model's own.
     epoch : int
         The number of the present epoch, from 1; 0 before the first.
     order : ndarray
         The order of the images in this epoch.
     position : int
         How many of them were learned from.
+    history : list of Epoch
+        The epochs that are over.
+    best : dict or None
+        The parameters after the epoch that did best on the validation images, if there are any.
     """
 
     def __init__(self, config: Config, examples: Examples) -> None:
-        seeds = np.random.SeedSequence(config.seed).spawn(2)
-        parameters, self.shuffle = (np.random.default_rng(seed) for seed in seeds)
+        seeds = np.random.SeedSequence(config.seed).spawn(3)
+        parameters, self.shuffle, self.warp = (np.random.default_rng(seed) for seed in seeds)
         self.config = config
         self.examples = examples
         self.model = build_model(config, parameters)
@@ -64,12 +70,16 @@ class Training:
         self.schedule = _schedule(config, self.optimizer, config.epochs * self.steps_per_epoch)
         self.epoch = 0
         self.order = np.arange(0)
+        self.history: list[Epoch] = []
+        self.best: dict[str, np.ndarray[Any, Any]] | None = None
         self._start_sums()
 
     def _start_sums(self) -> None:
         self.position = 0
+        self._lr = self.optimizer.lr
         self._loss = 0.0
         self._right = 0
+        self._norms: list[float] = []
         self._began = time.perf_counter()
 
     @property
@@ -112,12 +122,16 @@ class Training:
             If the loss is not finite any more: the learning rate was too large.
         """
         rows = self.order[self.position : self.position + self.config.batch_size]
-        labels = self.examples.labels[rows]
-        logits = self.model(self.examples.x[rows])
+        images, labels = self.examples.x[rows], self.examples.labels[rows]
+        if self.config.augment:
+            images = augment(images, self.warp)
+        logits = self.model(images)
         loss = ops.cross_entropy(logits, labels)
         value = loss.item()
         self.check(value)
         loss.backward()
+        if self.position % (_NORM_STEPS * self.config.batch_size) == 0:
+            self._norms.append(_norm(self.optimizer.parameters))
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.schedule.step()
@@ -134,110 +148,105 @@ class Training:
                 f"the learning rate {lr:g} is too large; try {lr / 10:g}"
             )
 
+    def end_epoch(self, validation: Evaluation | None, test: Evaluation | None) -> Epoch:
+        """Add this epoch to the history, with how well the network does by now.
 
-def train(
-    config: Config | None = None,
-    *,
-    out: str | os.PathLike[str] | None = None,
-    force: bool = False,
-    progress: Progress | None = None,
-) -> Run:
-    """Train a network, and leave a folder with all that is to be known of it.
+        Raises
+        ------
+        InputError
+            If a loss is not finite.
+        """
+        seconds = self.seconds
+        measured: dict[str, float] = {}
+        for name, evaluation in (("validation", validation), ("test", test)):
+            if evaluation is not None:
+                self.check(evaluation.loss)
+                measured[f"{name}_loss"] = evaluation.loss
+                measured[f"{name}_accuracy"] = evaluation.accuracy
+        epoch = Epoch(
+            epoch=self.epoch,
+            train_loss=self.loss,
+            train_accuracy=self.accuracy,
+            **measured,
+            lr=self._lr,
+            gradient_norm=sum(self._norms) / len(self._norms),
+            seconds=round(seconds, 3),
+        )
+        self.history.append(epoch)
+        if validation is not None and best_epoch(self.history) is epoch:
+            self.best = self.model.state_dict()
+        return epoch
 
-    All that could go wrong for reasons outside is tried before the first step. After each epoch
-    `metrics.csv` and `model.safetensors` are as it left them; the pictures are drawn at the end.
+    # The whole state
 
-    Parameters
-    ----------
-    config : Config, optional
-        What to train, and how.
-    out : path, optional
-        The folder; by default a fresh one in `runs`, named after date and time.
-    force : bool, optional
-        Whether to write into a folder that exists, and replace the run in it.
-    progress : Progress, optional
-        What tells the user how it goes; by default nothing does.
-
-    Returns
-    -------
-    Run
-        The folder.
-
-    Raises
-    ------
-    InputError
-        If the data or the folder can't be used, or the learning rate was too large.
-    """
-    import tinygrad_mnist.mnist.pictures  # noqa: F401 - else its absence shows at the end
-
-    config = Config() if config is None else config
-    progress = Progress() if progress is None else progress
-    data = load_examples(config)
-    # a network that diverges is known by its loss, and needs no warnings besides
-    with np.errstate(over="ignore", invalid="ignore"):
-        threads = config.threads or _faster_threads(config, data.train, progress)
-        with environment.blas_threads(threads):
-            run = Run.create(config, environment.describe() | {"threads": threads}, out, force)
-            training = Training(config, data.train)
-            progress.begin(run, training)
-            _draw_graph(run, training, progress)
-            epochs = _run_epochs(run, training, data, progress)
-            _finish(run, training.model, data, epochs)
-    return run
-
-
-def _run_epochs(run: Run, training: Training, data: DataSet, progress: Progress) -> list[Epoch]:
-    epochs: list[Epoch] = []
-    while training.epoch < run.config.epochs:
-        epochs.append(_run_epoch(training, data, progress))
-        run.save_epochs(epochs)
-        run.save_model(training.model)
-        progress.end_epoch(epochs[-1])
-    return epochs
-
-
-def _run_epoch(training: Training, data: DataSet, progress: Progress) -> Epoch:
-    """Learn from every image once, then look at the images set aside, or else the test images."""
-    lr = training.optimizer.lr
-    training.start_epoch()
-    while training.in_epoch:
-        training.step()
-        progress.step(training)
-    seconds = training.seconds
-    watched = evaluate(training.model, data.validation or data.test)
-    training.check(watched.loss)
-    name = "validation" if data.validation else "test"
-    return Epoch(
-        epoch=training.epoch,
-        train_loss=training.loss,
-        train_accuracy=training.accuracy,
-        **{f"{name}_loss": watched.loss, f"{name}_accuracy": watched.accuracy},
-        lr=lr,
-        seconds=round(seconds, 3),
-    )
-
-
-def _finish(run: Run, model: Module, data: DataSet, epochs: Sequence[Epoch]) -> None:
-    """Write what came out in the end, and draw it."""
-    from tinygrad_mnist.mnist import pictures
-
-    evaluation = evaluate(model, data.test)
-    run.save_results(
-        {
-            "loss": evaluation.loss,
-            "accuracy": evaluation.accuracy,
-            "epochs": len(epochs),
-            "seconds": round(sum(epoch.seconds for epoch in epochs), 3),
+    def state_dict(self) -> State:
+        """Return all that going on needs: arrays, and values that JSON can hold."""
+        state: State = {
+            "config": self.config.to_dict(),
+            "epoch": self.epoch,
+            "order": self.order.astype(np.int32),
+            "position": self.position,
+            "lr": self._lr,
+            "loss": self._loss,
+            "right": self._right,
+            "norms": list(self._norms),
+            "seconds": self.seconds,
+            "history": [asdict(epoch) for epoch in self.history],
+            "generators": {
+                name: generator.bit_generator.state for name, generator in self._generators()
+            },
         }
-    )
-    run.write(CURVES, pictures.curves(epochs))
-    run.write(CONFUSION, pictures.confusion(evaluation.confusion))
-    run.write(WEIGHTS, pictures.weights(_first_weights(model)))
+        parts = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        parts |= {"schedule": self.schedule.state_dict(), "best": self.best or {}}
+        for part, values in parts.items():
+            state |= {f"{part}.{name}": value for name, value in values.items()}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state that `state_dict` returned.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If it is not the state of a training like this one.
+        """
+        order = state["order"].astype(np.intp)
+        if not np.array_equal(np.sort(order), np.arange(len(self.examples.x) * (order.size > 0))):
+            raise ValueError("its order of images is none of these images")
+        self.model.load_state_dict(_part(state, "model"))
+        self.optimizer.load_state_dict(_part(state, "optimizer"))
+        self.schedule.load_state_dict(_part(state, "schedule"))
+        for name, generator in self._generators():
+            generator.bit_generator.state = state["generators"][name]
+        self.best = _part(state, "best") or None
+        self.history = [Epoch(**epoch) for epoch in state["history"]]
+        self.epoch, self.order, self.position = state["epoch"], order, state["position"]
+        self._lr, self._loss, self._right = state["lr"], state["loss"], state["right"]
+        self._norms = list(state["norms"])
+        self._began = time.perf_counter() - state["seconds"]
+
+    def _generators(self) -> Iterable[tuple[str, np.random.Generator]]:
+        yield "shuffle", self.shuffle
+        yield "warp", self.warp
+        for name, generator in self.model.generators():
+            yield f"model.{name}", generator
 
 
-def _first_weights(model: Module) -> np.ndarray[Any, Any]:
-    """Return the weights of the first layer, of shape ``(784, units)``."""
-    return next(p.data for p in model.parameters() if p.ndim == 2 and p.shape[0] == PIXELS)
+def _part(state: Mapping[str, Any], part: str) -> State:
+    """Return what stands under one name of a state."""
+    prefix = f"{part}."
+    return {name.removeprefix(prefix): v for name, v in state.items() if name.startswith(prefix)}
+
+
+def best_epoch(history: Iterable[Epoch]) -> Epoch | None:
+    """Return the first of the epochs with the highest validation accuracy; None without any."""
+    measured = [epoch for epoch in history if epoch.validation_accuracy is not None]
+    return max(measured, key=lambda epoch: epoch.validation_accuracy or 0.0, default=None)
+
+
+def _norm(parameters: Iterable[Any]) -> float:
+    """Return the Euclidean norm of all gradients, as one vector."""
+    return math.sqrt(sum(float(np.vdot(p.grad, p.grad)) for p in parameters if p.grad is not None))
 
 
 _OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
@@ -252,42 +261,3 @@ def _schedule(config: Config, optimizer: optim.Optimizer, steps: int) -> optim.S
     if config.schedule == "cosine":
         return optim.CosineLR(optimizer, steps)
     return optim.Schedule(optimizer)
-
-
-def _faster_threads(config: Config, examples: Examples, progress: Progress) -> int:
-    """Try the first steps of the run, on a network that is thrown away."""
-    if environment.most_threads() == 1:
-        return 1
-    trial = Training(config, examples)
-
-    def step() -> None:
-        if not trial.in_epoch:
-            trial.start_epoch()
-        trial.step()
-
-    speeds = environment.thread_speeds(step)
-    faster, slower = sorted(speeds, key=lambda threads: -speeds[threads])
-    progress.say(
-        f"BLAS threads: {faster}, which makes {speeds[faster]:,.0f} steps per second here; "
-        f"{slower} made {speeds[slower]:,.0f}"
-    )
-    return faster
-
-
-def _draw_graph(run: Run, training: Training, progress: Progress) -> None:
-    """Draw the first step's graph; a machine that can't render it gets its source."""
-    from tinygrad_mnist.drawing import NoRenderer, draw
-
-    examples = training.examples.take(slice(training.config.batch_size))
-
-    def compute_loss(images: Any, labels: Any) -> Any:
-        loss = ops.cross_entropy(training.model(images), labels)
-        loss.name = "loss"
-        return loss
-
-    picture = draw(compute_loss, *examples)
-    try:
-        run.write(GRAPH, picture.pipe("svg"))
-    except (NoRenderer, subprocess.CalledProcessError) as error:
-        run.write(GRAPH_SOURCE, picture.source.encode())
-        progress.say(f"No {GRAPH}, but {GRAPH_SOURCE}: {error}")
