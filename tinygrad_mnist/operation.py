@@ -579,6 +579,7 @@ def _takes_list(p: inspect.Parameter) -> bool:
 
 overrides: dict[Callable[..., Any], Callable[..., Any]] = {}  # NumPy's function -> an op, or of ops
 plain: set[Callable[..., Any]] = set()  # NumPy's functions that have no derivative to speak of
+refused: dict[Callable[..., Any], str] = {}  # those that can't take a Tensor -> why, and what can
 
 
 def implements(*functions: Callable[..., Any]) -> Callable[[Function], Function]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from tinygrad_mnist.graph import Array, Box, Leaf, read_only
-from tinygrad_mnist.operation import overrides, plain
+from tinygrad_mnist.operation import overrides, plain, refused
 from tinygrad_mnist.recording import results_are
 
 if TYPE_CHECKING:
@@ -346,7 +346,7 @@ class Tensor(Box):
         if ufunc in plain:
             return function(*_plain(args), **_plain(kwargs))
         called = f"np.{ufunc.__name__}" + (f".{method}" if method != "__call__" else "")
-        raise _unsupported(called)
+        raise _unsupported(called, function)
 
     def __array_function__(
         self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
@@ -358,7 +358,7 @@ class Tensor(Box):
             return op(*args, **kwargs)
         if function in plain:
             return function(*_plain(args), **_plain(kwargs))
-        raise _unsupported(_numpy_name(function))
+        raise _unsupported(_numpy_name(function), function)
 
 
 def raw(value: Any) -> Any:
@@ -446,8 +446,10 @@ def _read_only_out(name: str, more: str = "") -> TypeError:
     )
 
 
-def _unsupported(name: str) -> TypeError:
-    return TypeError(
-        f"{name} has no gradient rule: give it one with @op and .defvjp, or pass t.data, the plain "
-        "array, where no gradient is needed"
+def _unsupported(name: str, function: Callable[..., Any]) -> TypeError:
+    why = refused.get(
+        function,
+        "has no gradient rule: give it one with @op and .defvjp, or pass t.data, the plain array, "
+        "where no gradient is needed",
     )
+    return TypeError(f"{name} {why}")

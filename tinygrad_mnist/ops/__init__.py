@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_mnist.operation import Op, unboxed
+from tinygrad_mnist.operation import Op, refused, unboxed
 from tinygrad_mnist.operation import plain as without_derivative
 from tinygrad_mnist.ops import (
     complex_numbers,
@@ -142,7 +142,7 @@ from tinygrad_mnist.ops.neural import (
     softplus,
 )
 from tinygrad_mnist.ops.padding import pad_with_constants
-from tinygrad_mnist.ops.plain import FUNCTIONS
+from tinygrad_mnist.ops.plain import FUNCTIONS, REFUSED
 from tinygrad_mnist.ops.polynomial import (
     polyval,
     roots,
@@ -354,6 +354,7 @@ registry: dict[str, Op] = {
     if isinstance(op, Op)
 }
 without_derivative.update(FUNCTIONS)
+refused.update(REFUSED)
 ufuncs.install(registry.values())
 
 

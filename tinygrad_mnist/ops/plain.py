@@ -1,7 +1,6 @@
-"""NumPy's functions without a derivative: called with a Tensor they return plain arrays.
+"""NumPy's functions without an op: some give plain arrays, some can't take a Tensor.
 
-What is neither here nor an op raises, by name: what would lose the history without a word, writes
-in place, or works on bits, files and text.
+What is neither here nor an op raises too, by name, as it would lose the history without a word.
 """
 
 from __future__ import annotations
@@ -29,3 +28,21 @@ FUNCTIONS = [
     attrgetter(name)(np)
     for name in (PIECEWISE_CONSTANT + SHAPE_AND_DTYPE + INDICES_AND_TEXT).split()
 ]
+
+
+IN_PLACE = "copyto fill_diagonal place put put_along_axis putmask"
+TO_FILES = "save savetxt savez savez_compressed"
+INTEGERS = """
+    bitwise_and bitwise_count bitwise_or bitwise_xor busday_count busday_offset datetime_as_string
+    gcd invert is_busday isnat lcm left_shift packbits ravel_multi_index right_shift unpackbits
+    unravel_index
+"""
+WAYS_OUT = {
+    IN_PLACE: "writes in place, and a Tensor is a value: use np.where(mask, values, t) or "
+    "ops.set_at(t, index, values), which return a new one",
+    TO_FILES: "keeps no history: give it t.data, the plain array",
+    INTEGERS: "works on integers, bits or dates, which have no gradient: give it t.data, the "
+    "plain array, converted to one of these",
+}
+
+REFUSED = {getattr(np, name): way for names, way in WAYS_OUT.items() for name in names.split()}
