@@ -26,6 +26,7 @@ ROOMS = (
     "graph",
     "recording",
     "generated",
+    "rules",
     "operation",
     "tensor",
     "ops",

@@ -18,7 +18,8 @@ from tinygrad_mnist.tensor import Tensor, as_array, raw
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tinygrad_mnist.operation import Op, Rule
+    from tinygrad_mnist.operation import Op
+    from tinygrad_mnist.rules import Rule
 
     Cotangents = dict[Any, Any]  # node -> what reached it
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from dataclasses import dataclass
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
@@ -32,77 +31,12 @@ from tinygrad_mnist.recording import (
     record_unary,
     shape_of,
 )
+from tinygrad_mnist.rules import EMPTY, Parameter, Plan, Rule, parameters_of, read_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     Function = TypeVar("Function", bound=Callable[..., Any])
-
-# Rules ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Rule:
-    """A gradient rule as the engine calls it: `call(g, *values of names)`."""
-
-    call: Callable[..., Any]
-    names: tuple[str, ...]  # without g
-    slots: tuple[int, ...]  # where each name stands among the values of a call
-    together: tuple[str, ...] = ()  # a rule for several inputs: all of them,
-    place: int | None = None  # and where in its result this one stands
-
-
-class Plan:
-    """How backward calls the rules of one op for one choice of tracked inputs."""
-
-    __slots__ = (
-        "calls",
-        "hidden",
-        "joint",
-        "kept",
-        "op",
-        "operands",
-        "save",
-        "saves_x",
-        "saves_y",
-        "shaped",
-        "table",
-        "unusual",
-    )
-
-    def __init__(self, op: Op, operands: tuple[tuple[int, int | None], ...]) -> None:
-        self.op = op
-        self.operands = operands  # (parameter, place in its list or None) of each tracked input
-        self.table = tuple(op.rules[op.names[k]] for k, _ in operands)
-        self.calls = tuple((rule.call, len(rule.names)) for rule in self.table)
-        self.joint = any(rule.place is not None for rule in self.table)
-        self.unusual = False
-        self.hidden = (None,) * op.hidden  # cotangents, unless the derivative is differentiated
-        slots = {slot for rule in self.table for slot in rule.slots}
-        self.kept = tuple(k for k in range(len(op.names)) if k in slots)  # values saved whole
-        self.saves_x, self.saves_y = 0 in slots, 1 in slots
-        first = len(op.names) + 2
-        self.shaped = {slot - first for slot in slots if slot >= first}  # whose shape is saved
-        self.save = self._saver(len(op.names) + 1)
-
-    def _saver(self, none: int) -> Callable[[Any], tuple[Any, ...]]:
-        """Return the function from a call's values to what each rule wants of them."""
-        slots = [rule.slots or (none,) for rule in self.table]
-        if all(len(s) == 1 and s[0] != PLACE for s in slots):
-            return itemgetter(*(s[0] for s in slots), none)  # 80 ns against 400
-        pairs = [(s, i) for s, (_, i) in zip(slots, self.operands, strict=True)]
-
-        def save(values: Any) -> tuple[Any, ...]:
-            found = [tuple([i if s == PLACE else values[s] for s in slots]) for slots, i in pairs]
-            return (*[one if len(one) > 1 else one[0] for one in found], values[none])
-
-        return save
-
-
-PLACE = -1  # the slot of `i`, an operand's place in its list
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-_VARIADIC = inspect.Parameter.VAR_POSITIONAL
-_EMPTY = inspect.Parameter.empty
 
 
 class Op:
@@ -156,7 +90,7 @@ class Op:
         self.nograd: set[str] = set()  # parameters whose rule is None
         self.plans: dict[tuple[tuple[int, int | None], ...], Plan] = {}
         self.fast: list[Plan | None] = [None] * 4  # by the operands that are tracked, as bits
-        self._read_signature()
+        self._read_parameters()
         self.domain = dict(domain or {})
         for name in self.domain:
             if name not in self.names:
@@ -174,30 +108,38 @@ class Op:
         if self.operator:
             self.call = record_unary(self) if len(self.names) == 1 else record_binary(self)
 
-    def _read_signature(self) -> None:
-        if isinstance(self.forward, np.ufunc):
-            only = inspect.Parameter.POSITIONAL_ONLY
-            parameters = [inspect.Parameter(n, only) for n in "xyz"[: self.forward.nin]]
-            self.signature = inspect.Signature(parameters)
-        else:
-            self.signature = inspect.signature(self.forward)
-            parameters = list(self.signature.parameters.values())
-        self.names = tuple(p.name for p in parameters)
-        self.defaults = tuple(p.default for p in parameters)
-        self.required = [p.name for p in parameters if p.default is _EMPTY]
-        self.positional = sum(p.kind in _POSITIONAL for p in parameters)
-        kinds = [p.kind for p in parameters]
-        self.variadic = kinds.index(_VARIADIC) if _VARIADIC in kinds else None
+    def _read_parameters(self) -> None:
         ufunc = isinstance(self.forward, np.ufunc)
-        self.lists = {p.name for p in parameters if _takes_list(p) and not ufunc}
+        parameters = (
+            [Parameter(name) for name in "xyz"[: self.forward.nin]]
+            if isinstance(self.forward, np.ufunc)
+            else parameters_of(self.forward)
+        )
+        self.names = names = tuple(p.name for p in parameters)
+        self.defaults = tuple(p.default for p in parameters)
+        self.required = [p.name for p in parameters if p.default is EMPTY]
+        self.positional = sum(p.positional for p in parameters)
+        self.variadic = next((k for k, p in enumerate(parameters) if p.variadic), None)
+        self.lists = set() if ufunc else {p.name for p in parameters if p.takes_list}
         for p in parameters:
-            if p.kind is p.VAR_KEYWORD:
+            if p.keywords:
                 raise TypeError(f"op {self.name!r} takes **{p.name}: name each parameter instead")
             if p.name in {"g", "out", "i"} or p.name.endswith("_shape"):
                 raise TypeError(
                     f"op {self.name!r} has a parameter {p.name!r}, but g, out, i and names that "
                     "end in _shape are reserved for gradient rules: choose another name"
                 )
+        n = len(names)  # where a rule finds what it names: inputs, the result, nothing, shapes
+        self.slots = {name: k for k, name in enumerate((*names, "out"))}
+        self.slots |= {f"{name}_shape": n + 2 + k for k, name in enumerate(names)}
+
+    @functools.cached_property
+    def signature(self) -> inspect.Signature:
+        """The forward's signature; a ufunc's operands are x, y, z."""
+        if isinstance(self.forward, np.ufunc):
+            only = inspect.Parameter.POSITIONAL_ONLY
+            return inspect.Signature([inspect.Parameter(name, only) for name in self.names])
+        return inspect.signature(self.forward)
 
     def __repr__(self) -> str:
         return f"<op {self.name}({', '.join(self.names)})>"
@@ -228,90 +170,19 @@ class Op:
         TypeError
             If a rule is missing, is for an unknown parameter, or names something unknown.
         """
-        given: dict[str, Rule] = {}
-        if len(joint) == 1 and isinstance(joint[0], tuple):
-            joint = joint[0]
-        if len(joint) % 2:
-            raise TypeError(f"defvjp of op {self.name!r} takes pairs: (names), rule")
-        for names, rule in zip(joint[::2], joint[1::2], strict=True):
-            several = (names,) if isinstance(names, str) else names
-            for place, name in enumerate(several):
-                given[name] = self._read_rule(name, rule, tuple(several), place)
-        for name, function in rules.items():
-            if function is not None:
-                given[name] = self._read_rule(name, function)
-        covered = {*given, *rules}
-        for name in sorted(covered - set(self.names)):
-            raise TypeError(
-                f"op {self.name!r} has no parameter {name!r} to give a rule; its parameters are "
-                f"{', '.join(self.names)}"
-            )
-        for name in self.required:
-            if name not in covered:
-                raise TypeError(
-                    f"op {self.name!r} needs a rule for {name!r}: add {name}=lambda g, ...: ... "
-                    f"to defvjp, or {name}=None for an input without a gradient"
-                )
+        given, covered = read_rules(self, joint, rules)
         self.rules = given
         self.nograd = covered - set(given)
         self.plans.clear()
         self.fast[:] = [None] * 4
         if not self.operator and self.positional == len(self.names) and len(given) <= MOST_RULED:
             self.call = self._generate
-        if self.operator and not self.nograd:
-            x, y = (0, None), (1, None)
-            masks = ((x,), (y,), (x, y)) if len(self.names) > 1 else ((x,),)
-            for k, operands in enumerate(masks, 1):
-                plan = Plan(self, operands)
-                if not plan.shaped:
-                    self.fast[k] = self.plans[operands] = plan
         return self
 
     def _generate(self, *args: Any) -> Any:
         """Make the fast path, when it is first called for: an import calls few of all ops."""
         self.call = generated(self)
         return self.call(*args)
-
-    def _read_rule(
-        self,
-        parameter: str,
-        function: Any,
-        together: tuple[str, ...] = (),
-        place: int | None = None,
-    ) -> Rule:
-        """Check what a rule names, once, and note where a call finds each value."""
-        try:
-            parameters = list(inspect.signature(function).parameters.values())
-        except (TypeError, ValueError):
-            raise TypeError(
-                f"the rule of op {self.name!r} for {parameter!r} must be a Python function or "
-                f"lambda, whose parameter names can be read; got {function!r}"
-            ) from None
-        n = len(self.names)
-        slots = {name: k for k, name in enumerate(self.names)}
-        slots["out"] = n
-        slots |= {f"{name}_shape": n + 2 + k for k, name in enumerate(self.names)}
-        if parameter in self.lists:
-            slots["i"] = PLACE
-        names = []
-        for p in parameters:
-            if p.name != "g" and p.name not in slots and p.default is not _EMPTY:
-                continue  # a value that the rule brings along itself
-            if p.kind not in _POSITIONAL or (p.name != "g" and p.name not in slots):
-                raise TypeError(
-                    f"the rule of op {self.name!r} for {parameter!r} names {str(p)!r}; it may "
-                    f"name g, {', '.join(slots)}"
-                )
-            names.append(p.name)
-        if "g" not in names:
-            raise TypeError(
-                f"the rule of op {self.name!r} for {parameter!r} does not name the cotangent g; "
-                f"a rule may name g, {', '.join(slots)}"
-            )
-        at = names.index("g")
-        names.remove("g")
-        call = function if at == 0 else lambda g, *saved: function(*saved[:at], g, *saved[at:])
-        return Rule(call, tuple(names), tuple(slots[name] for name in names), together, place)
 
     # Calling
 
@@ -334,7 +205,7 @@ class Op:
                     break  # unknown, or given twice
                 values[k] = value
             else:
-                if not any(value is _EMPTY for value in values[given:]):
+                if not any(value is EMPTY for value in values[given:]):
                     return values
         try:
             bound = self.signature.bind(*args, **kwargs)
@@ -437,9 +308,13 @@ class Op:
 
     def plan(self, operands: tuple[tuple[int, int | None], ...]) -> Plan | None:
         """Return how backward calls the rules for a choice of tracked inputs, if there are any."""
-        if operands and operands not in self.plans:
-            self.plans[operands] = Plan(self, operands)
-        return self.plans[operands] if operands else None
+        if not operands:
+            return None
+        if operands not in self.plans:
+            self.plans[operands] = plan = Plan(self, operands)
+            if self.operator and not plan.shaped:
+                self.fast[sum(1 << k for k, _ in operands)] = plan
+        return self.plans[operands]
 
     def _visible(self, out: Any) -> Any:
         """Return the result without its hidden outputs."""
@@ -566,13 +441,6 @@ def _node_in_list(value: Any) -> Any:
     if (type(value) is tuple or type(value) is list) and any(_node_in_list(v) for v in value):
         raise TypeError("a list inside a list holds tracked Tensors: join them with np.stack first")
     return None
-
-
-def _takes_list(p: inspect.Parameter) -> bool:
-    """Return whether a parameter may be a list of inputs: as annotated, or where nothing is."""
-    if p.kind is _VARIADIC or p.annotation is _EMPTY:
-        return True
-    return any(word in str(p.annotation) for word in ("Sequence", "list", "tuple"))
 
 
 # Making ops -------------------------------------------------------------------------------------

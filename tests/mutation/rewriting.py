@@ -9,7 +9,8 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from tests.mutation.wrapping import as_function
-from tinygrad_mnist.operation import Op, Rule
+from tinygrad_mnist.operation import Op
+from tinygrad_mnist.rules import Rule
 
 Function = Callable[..., Any]
 Change = tuple[str, Callable[[], ast.AST]]  # a kind, and what stands in the place of a node

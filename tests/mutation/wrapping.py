@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_mnist.operation import Op, Rule
+from tinygrad_mnist.operation import Op
+from tinygrad_mnist.rules import Rule
 from tinygrad_mnist.tensor import raw
 
 Function = Callable[..., Any]
