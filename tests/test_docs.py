@@ -32,6 +32,7 @@ import numpy as np
 import pytest
 
 import tinygrad_mnist
+from tests.ops_page import shown_signature
 from tests.test_architecture import ROOMS
 from tinygrad_mnist import Tensor, grad, mnist, nn, ops, optim
 from tinygrad_mnist.mnist import cli
@@ -376,33 +377,10 @@ def test_the_heading_of_an_error_is_the_message_that_its_section_reproduces(head
 
 PUBLIC = {
     f"{module.__name__}.{name}": (name, getattr(module, name))
-    for module in (tinygrad_mnist, ops, nn, optim, mnist)
+    for module in (tinygrad_mnist, nn, optim, mnist)
     for name in module.__all__
 }
 SPANS = re.findall(r"`([^`]+)`", PAGES["docs/reference.md"])
-
-
-def shown_default(value):
-    """Return a default as a page shows it."""
-    if isinstance(value, type):
-        return f"np.{value.__name__}" if value.__module__ == "numpy" else value.__name__
-    return f'"{value}"' if isinstance(value, str) else repr(value)
-
-
-def shown_signature(name, thing):
-    """Return a name with its parameters, as a page shows it; modules and errors have none."""
-    if not callable(thing) or (isinstance(thing, type) and issubclass(thing, Exception)):
-        return name
-    signature = thing.signature if isinstance(thing, Op) else inspect.signature(thing)
-    parts, starred = [], False
-    for p in signature.parameters.values():
-        if p.kind is p.KEYWORD_ONLY and not starred:
-            parts.append("*")
-        stars = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
-        starred |= p.kind in {p.VAR_POSITIONAL, p.KEYWORD_ONLY}
-        default = "" if p.default is p.empty else f"={shown_default(p.default)}"
-        parts.append(f"{stars}{p.name}{default}")
-    return f"{name}({', '.join(parts)})"
 
 
 @pytest.mark.parametrize("path", PUBLIC)
