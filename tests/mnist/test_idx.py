@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import itertools
 import struct
 import tracemalloc
 
@@ -117,6 +118,22 @@ def test_bytes_after_the_array(file, array, encode, extra):
         load_idx(file)
 
 
+@given(array=arrays, extra=st.binary(min_size=1))
+def test_bytes_after_a_gzip(file, array, extra):
+    file.write_bytes(gzip.compress(idx(array)) + extra)
+    with pytest.raises(ValueError, match=r"is gzipped and damaged"):
+        load_idx(file)
+
+
+@given(array=arrays, data=st.data())
+def test_a_gzip_may_have_several_members(file, array, data):
+    content = idx(array)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(content)), max_size=3)))
+    parts = [content[a:b] for a, b in itertools.pairwise([0, *cuts, len(content)])]
+    file.write_bytes(b"".join(map(gzip.compress, parts)))
+    np.testing.assert_array_equal(load_idx(file), array, strict=True)
+
+
 @given(array=arrays, data=st.data())
 def test_damaged_gzip_is_refused_or_harmless(file, array, data):
     content = bytearray(gzip.compress(idx(array)))
@@ -170,7 +187,7 @@ def test_any_bytes(file, content):
         ),
         (
             b"\0\0\x08\x02" + b"\xff" * 8,
-            r"promises uint8 of shape \(4294967295, 4294967295\), \d+ bytes, more than the file",
+            r"promises uint8 of shape \(4294967295, 4294967295\), \d+ bytes, more than a file",
         ),
         (
             b"\0\0\x08\x04" + b"\xff" * 12 + bytes(4),
@@ -196,6 +213,7 @@ def test_message(tmp_path, content, message):
         ((1,), bytes(100_000_000)),  # expands to far more than promised
         ((100_000_000,), bytes(10)),  # promises far more than there is
         ((2**32 - 1, 2**32 - 1), bytes(100_000_000)),
+        ((100_000_000,), bytes(100_000_000)),  # keeps its promise, which is a bomb all the same
     ],
 )
 def test_memory_is_bounded(tmp_path, lengths, body):

@@ -1,11 +1,10 @@
 """The data set that the package ships, and its file format, IDX, read without trusting the file."""
 
-import gzip
 import math
 import os
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,11 @@ _FILES = (
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MAX_DIMENSIONS = 64  # NumPy's own limit
 _GZIP_MAGIC = b"\x1f\x8b"
-_GZIP_MAX_RATIO = 1032  # deflate's limit: 258 bytes for 2 bits
+# What a gzipped file may become: so many times its size, of which pictures stay far below, or
+# so many bytes, which do no harm. Deflate itself would allow 1,032 times.
+_GZIP_RATIO = 64
+_GZIP_BYTES = 64 << 20
+_GZIP = 16 + zlib.MAX_WBITS  # zlib's word for a gzip header and trailer around deflated data
 _CHUNK = 1 << 20
 
 
@@ -109,21 +112,57 @@ def load_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
         if not gzipped:
             return _read_array(path, file, size)
         try:
-            with gzip.open(file) as stream:
-                return _read_array(path, stream, size * _GZIP_MAX_RATIO)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            return _read_array(path, _Gunzipped(file), max(_GZIP_RATIO * size, _GZIP_BYTES))
+        except (EOFError, zlib.error) as error:
             raise ValueError(
                 f"{path} is gzipped and damaged ({error}); copy or download it again"
             ) from error
 
 
-def _read_array(path: Path, stream: BinaryIO | gzip.GzipFile, capacity: int) -> NDArray[Any]:
-    """Read a whole IDX stream, which cannot hold more than `capacity` bytes."""
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class _Gunzipped:
+    """What a gzipped file holds, read piece by piece; unlike with `gzip`, nothing may follow it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._member = zlib.decompressobj(_GZIP)
+        self._compressed = b""
+
+    def read(self, size: int) -> bytes:
+        """Return at most `size` bytes, and none at the end.
+
+        Raises
+        ------
+        EOFError, zlib.error
+            If the file ends too early, or holds anything else.
+        """
+        piece = b""
+        while size and not piece:
+            if self._member.eof:
+                self._compressed = self._member.unused_data or self._file.read(_CHUNK)
+                if not self._compressed:
+                    break
+                self._member = zlib.decompressobj(_GZIP)  # a file may have several members
+            compressed = self._compressed or self._file.read(_CHUNK)
+            piece = self._member.decompress(compressed, size)
+            self._compressed = self._member.unconsumed_tail
+            if not (compressed or piece or self._member.eof):
+                raise EOFError("it ends too early")
+        return piece
+
+
+def _read_array(path: Path, stream: _Readable, capacity: int) -> NDArray[Any]:
+    """Read a whole IDX stream, which is not trusted to hold more than `capacity` bytes."""
     dtype, shape = _read_header(path, stream)
     size = math.prod(shape) * dtype.itemsize
     promise = f"{path} promises {dtype.name} of shape {shape}, {size} bytes"
     if size > capacity:
-        raise ValueError(f"{promise}, more than the file can hold; copy or download it again")
+        raise ValueError(
+            f"{promise}, more than a file of this size holds; copy or download it again"
+        )
     try:
         array = np.empty(shape, dtype)
     except (MemoryError, ValueError) as error:
@@ -141,10 +180,8 @@ def _read_array(path: Path, stream: BinaryIO | gzip.GzipFile, capacity: int) -> 
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
-def _read_header(
-    path: Path, stream: BinaryIO | gzip.GzipFile
-) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    magic = stream.read(4)
+def _read_header(path: Path, stream: _Readable) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    magic = _read_all(stream, 4)
     if len(magic) < 4 or magic[:2] != b"\0\0":
         raise ValueError(
             f"{path} is not an IDX file: it begins with {magic.hex(' ') or 'nothing'}, not with "
@@ -158,13 +195,21 @@ def _read_header(
         )
     if not 1 <= ndim <= _MAX_DIMENSIONS:
         raise ValueError(f"{path} has {ndim} dimensions, where 1 to {_MAX_DIMENSIONS} can be read")
-    lengths = stream.read(4 * ndim)
+    lengths = _read_all(stream, 4 * ndim)
     if len(lengths) < 4 * ndim:
         raise ValueError(
             f"{path} ends within its header, after {len(lengths)} of the {4 * ndim} bytes for its "
             f"{ndim} dimensions; copy or download it again"
         )
     return np.dtype(_DTYPES[code]), tuple(np.frombuffer(lengths, ">u4").tolist())
+
+
+def _read_all(stream: _Readable, size: int) -> bytes:
+    """Return so many bytes, or all that there are."""
+    content = b""
+    while piece := stream.read(size - len(content)):
+        content += piece
+    return content
 
 
 def _find_files(folder: Path) -> list[Path]:

@@ -56,7 +56,7 @@ def curves(epochs: Sequence[Epoch], names: Sequence[str] = ("loss", "accuracy"))
                 axes.set(title="loss (cross-entropy)")
                 axes.set_ylim(bottom=0)
             else:
-                axes.yaxis.set_major_formatter(PercentFormatter(1))
+                axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
         return _svg(figure)
 
 
@@ -71,7 +71,7 @@ def confusion(counts: NDArray[np.intp], names: Sequence[str]) -> bytes:
     """Draw how often each class (row) was taken for each class (column), as SVG."""
     total, right = int(counts.sum()), int(np.trace(counts))
     mistakes = counts * (1 - np.eye(len(counts), dtype=counts.dtype))
-    side = min(max(6.4, 0.5 * len(counts)), 20)
+    side = min(max(5.6, 0.5 * len(counts)), 20)
     with mpl.style.context(["default", _STYLE | {"axes.grid": False}]):
         figure = Figure(figsize=(side, side - 0.4), layout="constrained")
         axes = figure.subplots()
@@ -112,16 +112,17 @@ def mistakes(x: NDArray[np.float32], evaluation: Evaluation, names: Sequence[str
     worst = wrong[np.argsort(-evaluation.losses[wrong], kind="stable")][: _ACROSS * _DOWN]
     down = max(1, -(-len(worst) // _ACROSS))
     title = (
-        f"The worst of {len(wrong):,} mistakes: what it is, what the network thought"
+        f"The worst of {len(wrong):,} mistakes: what the network thought, what it is"
         if len(worst)
         else "No mistake on the test images"
     )
+    size = 22 if max(map(len, names)) <= 3 else 13  # as large as fits: phones make it small
     with mpl.style.context(["default", _STYLE | {"axes.grid": False}]):
-        figure = Figure(figsize=(10, 0.8 + 2.7 * down), dpi=100)
-        figure.text(0.5, 1 - 0.4 / figure.get_figheight(), title, ha="center", va="center", size=15)
+        figure = Figure(figsize=(10, 0.8 + 2.9 * down), dpi=100)
+        figure.text(0.5, 1 - 0.4 / figure.get_figheight(), title, ha="center", va="center", size=17)
         grid = figure.add_gridspec(
-            down, _ACROSS, left=0.02, right=0.98, bottom=0.01, wspace=0.1, hspace=0.5,
-            top=1 - 1.6 / figure.get_figheight(),
+            down, _ACROSS, left=0.02, right=0.98, bottom=0.01, wspace=0.1, hspace=0.6,
+            top=1 - 1.7 / figure.get_figheight(),
         )  # fmt: skip
         for place, index in enumerate(worst):
             axes = figure.add_subplot(grid[place // _ACROSS, place % _ACROSS])
@@ -133,8 +134,8 @@ def mistakes(x: NDArray[np.float32], evaluation: Evaluation, names: Sequence[str
             for line, (class_, colour) in enumerate(((thought, _WRONG), (label, _RIGHT))):
                 text = f"{_shortened(names[class_])}  {_percent(probabilities[class_])}"
                 axes.text(
-                    0.5, 1.05 + 0.15 * (1 - line), text, transform=axes.transAxes,
-                    ha="center", va="bottom", color=colour, size=13,
+                    0.5, 1.04 + 0.19 * (1 - line), text, transform=axes.transAxes,
+                    ha="center", va="bottom", color=colour, size=size,
                 )  # fmt: skip
         return _png(figure)
 

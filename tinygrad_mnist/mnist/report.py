@@ -41,7 +41,7 @@ def render(run: Run) -> bytes:
             f"<figure>{_inline(pictures.curves(history, [name]))}</figure>"
             for name in ("loss", "accuracy")
         ),
-        confusion=_inline((run.folder / CONFUSION).read_bytes()),
+        confusion=_embedded(run, CONFUSION, "How often each class was taken for each class"),
         mistakes=_embedded(run, MISTAKES, "The images that the network was most wrong about"),
         weights=_embedded(run, WEIGHTS, "The weights of the first layer as images"),
         graph=_graph(run),
@@ -185,7 +185,7 @@ section, details { background: var(--card); border: 1px solid var(--line); borde
   padding: 1rem; margin: 0 0 1rem; }
 summary { font-weight: 600; cursor: pointer; }
 details[open] summary { margin-bottom: .75rem; }
-p { margin: .5rem 0; color: var(--soft); max-width: 44rem; }
+p { margin: 0 0 .75rem; color: var(--soft); max-width: 44rem; }
 .numbers { display: flex; flex-wrap: wrap; gap: 1rem 2.5rem; margin: 0; }
 .numbers div { display: flex; flex-direction: column-reverse; }
 .numbers dt { color: var(--soft); font-size: .9rem; }
@@ -194,10 +194,8 @@ p { margin: .5rem 0; color: var(--soft); max-width: 44rem; }
   grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr)); }
 figure { margin: 0; }
 img, figure svg { display: block; width: 100%; height: auto; margin: 0 auto; }
-figure.narrow svg { max-width: 36rem; }
-figure.narrow img { max-width: 50rem; }
+figure.narrow img { max-width: 46rem; }
 .paper { background: #fff; border-radius: .4rem; padding: .4rem; }
-.graph { max-height: 40rem; overflow: auto; }
 .graph img { width: auto; max-width: 100%; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .92rem; }
@@ -232,14 +230,19 @@ $paper
 </section>
 <section>
 <h2>What it confuses</h2>
+<p>In each row the images of one class, in each column what they were taken for.</p>
 <figure class="narrow">$confusion</figure>
 </section>
 <section>
 <h2>Its worst mistakes</h2>
+<p>Above each image what the network thought, in orange, and what it is, in blue, each with the
+probability that the network gave it.</p>
 <figure class="narrow">$mistakes</figure>
 </section>
 <section>
 <h2>What it looks for</h2>
+<p>The weights of the first layer, an image for each unit: blue pixels speak for what the unit
+stands for, red ones against it.</p>
 <figure>$weights</figure>
 </section>
 <section>
