@@ -14,7 +14,7 @@ from tinygrad_mnist.switches import detect_anomaly, no_grad
 from tinygrad_mnist.tensor import Tensor
 
 if TYPE_CHECKING:
-    from tinygrad_mnist.checking import gradcheck, rounding
+    from tinygrad_mnist.checking import gradcheck, grade, rounding
     from tinygrad_mnist.drawing import draw
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "draw",
     "grad",
     "gradcheck",
+    "grade",
     "hessian",
     "hvp",
     "jacobian",
@@ -39,8 +40,12 @@ __all__ = [
     "vjp",
 ]
 
-# imported when first asked for
-_LATER = {"draw": "drawing", "gradcheck": "checking", "rounding": "checking"}
+_LATER = {  # imported when first asked for
+    "draw": "drawing",
+    "grade": "checking",
+    "gradcheck": "checking",
+    "rounding": "checking",
+}
 
 
 def __getattr__(name: str) -> Any:

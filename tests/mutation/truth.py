@@ -7,6 +7,7 @@ derivatives around a kink is a subgradient, so a mutant that returns one is not 
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,9 @@ def points(op: Op, seed: int = 0, generic: int = GENERIC, special: int = SPECIAL
         each = max(4, wanted // len(op.cases))
         for case in range(len(op.cases)):
             for _ in range(each):
-                point = _point(op, case, at_kinks, random)
+                with np.errstate(all="ignore"), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    point = _point(op, case, at_kinks, random)
                 if point is not None:
                     found.append(point)
     return found
@@ -98,7 +101,10 @@ def points(op: Op, seed: int = 0, generic: int = GENERIC, special: int = SPECIAL
 
 def _point(op: Op, case: int, special: bool, random: np.random.Generator) -> Point | None:
     """Return a point of a case, unless the function or its gradient is not finite there."""
-    call = draw_call(op, lambda some: some[int(random.integers(len(some)))], case)
+    try:
+        call = draw_call(op, lambda some: some[int(random.integers(len(some)))], case)
+    except ValueError:
+        return None
     arguments, names = dict(call.arguments), list(call.drawn)
     arrays: Arrays = []
     mode = str(
@@ -112,17 +118,15 @@ def _point(op: Op, case: int, special: bool, random: np.random.Generator) -> Poi
         arrays += filled
         arguments[name] = rebuild(filled)
     point = Point(arguments, names, arrays, special, [], np.empty(0), np.empty(0))
-    with np.errstate(all="ignore"):
-        try:
-            results = _results(op, point, arrays)
-            point.cotangents = [
-                random.choice((-1.0, 1.0), r.shape) * random.uniform(0.5, 1.5, r.shape)
-                for r in results
-            ]
-            point.first = gradient(op, point, arrays)
-            point.second = curvature(op, point)
-        except (ValueError, IndexError, ArithmeticError):
-            return None
+    try:
+        results = _results(op, point, arrays)
+        point.cotangents = [
+            random.choice((-1.0, 1.0), r.shape) * random.uniform(0.5, 1.5, r.shape) for r in results
+        ]
+        point.first = gradient(op, point, arrays)
+        point.second = curvature(op, point)
+    except (ValueError, IndexError, ArithmeticError):
+        return None
     every = [*results, point.first, point.second]
     if not all((np.abs(r) < LARGEST).all() for r in every) or not point.first.size:
         return None
@@ -170,7 +174,7 @@ def _results(op: Op, point: Point, arrays: Any) -> list[Any]:
     bound = op.signature.bind_partial()
     bound.arguments.update({n: arguments[n] for n in op.names if n in arguments})
     results, _ = flatten(op(*bound.args, **bound.kwargs))
-    return [r for r in results if getattr(r, "dtype", np.dtype(int)).kind == "f"]
+    return [r for r in results if getattr(r, "dtype", np.dtype(int)).kind in "fO"]
 
 
 def at(op: Op, point: Point) -> Callable[..., Any]:

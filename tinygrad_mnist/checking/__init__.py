@@ -2,7 +2,9 @@
 
 from tinygrad_mnist.checking.diagnosis import diagnose
 from tinygrad_mnist.checking.digits import Part, Rounding, rounding
+from tinygrad_mnist.checking.grading import grade
 from tinygrad_mnist.checking.judging import gradcheck
+from tinygrad_mnist.checking.marking import Grade, Mark
 from tinygrad_mnist.checking.report import (
     Fault,
     GradientError,
@@ -17,8 +19,10 @@ __all__ = [
     "Call",
     "Diagnosis",
     "Fault",
+    "Grade",
     "GradientError",
     "GradientWarning",
+    "Mark",
     "Mismatch",
     "Part",
     "Report",
@@ -28,5 +32,6 @@ __all__ = [
     "diagnose",
     "draw_call",
     "gradcheck",
+    "grade",
     "rounding",
 ]

@@ -1,0 +1,158 @@
+"""The classical mistakes of backpropagation by hand, each made on purpose and compared.
+
+A gradient is linear in every cotangent on its way. So what a mistake at one call does to all
+gradients is known from what it does there: the right gradients, less what came through that call,
+and what comes through it with the mistake instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_mnist.autograd import vjp
+from tinygrad_mnist.operation import unboxed
+from tinygrad_mnist.ops.neural import softmax
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tinygrad_mnist.checking.backward import Backward
+    from tinygrad_mnist.graph import Node
+
+    Array = np.ndarray[Any, Any]
+
+LOSSES = {"cross_entropy", "log_softmax"}  # ops that have a softmax inside
+MOST = 200  # calls of a graph; in a larger one no mistakes are tried
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What a cotangent would be behind a call if it were computed in some wrong way.
+
+    Attributes
+    ----------
+    pattern, sentence : str
+    node : Node or Leaf
+        Whose cotangent is wrong: an input of the call.
+    right, wrong : array
+        That cotangent as it comes through the call, and with the mistake.
+    free : bool
+        Whether any positive multiple of the difference is the same mistake.
+    """
+
+    pattern: str
+    sentence: str
+    node: Any
+    right: Array
+    wrong: Array
+    free: bool = False
+
+
+def mistakes(backward: Backward, names: Mapping[int, str]) -> Iterator[Mistake]:
+    """Yield what may go wrong at each call.
+
+    Parameters
+    ----------
+    backward : Backward
+    names : dict
+        Of nodes by their id, as the user calls them.
+    """
+    if len(backward.calls) > MOST:
+        return
+    for node, g in backward.calls:
+        if isinstance(g, tuple):
+            yield from _of_softmax(backward, node, names)
+            continue
+        for parent in set(node.parents):
+            if parent.shape == node.shape and node.parents.count(parent) == 1:
+                yield from _of_derivative(backward, node, parent, g, names)
+        yield from _of_softmax(backward, node, names)
+        yield from _of_order(backward, node, g, names)
+
+
+def _called(node: Node, names: Mapping[int, str]) -> str:
+    """Return what a call is named: its op, and its result where that has a name."""
+    name = names.get(id(node))
+    return f"{node.plan.op.name} (in {name})" if name else str(node.plan.op.name)
+
+
+def _of_derivative(
+    backward: Backward, node: Node, parent: Any, g: Any, names: Mapping[int, str]
+) -> Iterator[Mistake]:
+    """Yield the derivative of a pointwise call left out, and taken twice."""
+    right = backward.onwards(node, g, [parent])[id(parent)]
+    if np.array_equal(right, g):
+        return
+    what = f"the derivative of {_called(node, names)}"
+    if node.plan.op.name == "relu":
+        what += ", its mask,"
+    yield Mistake("left out", f"{what} is left out", parent, right, np.asarray(g))
+    twice = backward.onwards(node, right, [parent])[id(parent)]
+    yield Mistake("twice", f"{what} is taken twice", parent, right, twice)
+
+
+def _of_softmax(backward: Backward, node: Node, names: Mapping[int, str]) -> Iterator[Mistake]:
+    """Yield what goes wrong before a loss that has a softmax inside."""
+    inputs = getattr(getattr(node, "site", None), "inputs", None)
+    if node.plan.op.name not in LOSSES or inputs is None or len(node.parents) != 1:
+        return
+    parent = node.parents[0]
+    right = backward.cotangent(parent)
+    if right is None or right.shape != np.shape(inputs[0]):
+        return
+    p = softmax(inputs[0])
+    where = f" (behind {names[id(parent)]})" if id(parent) in names else ""
+    twice = f"the derivative of softmax is taken twice{where}: p - y has it already"
+    yield Mistake(
+        "softmax twice", twice, parent, right, p * (right - np.sum(right * p, -1, keepdims=True))
+    )
+    yield Mistake("softmax twice", twice, parent, right, right * p * (1 - p))
+    if node.plan.op.name == "cross_entropy":
+        count = max(1, p.size // p.shape[-1])
+        text = f"the labels are not subtracted from softmax{where}"
+        yield Mistake("labels", text, parent, right, p / count)
+
+
+def _of_order(
+    backward: Backward, node: Node, g: Any, names: Mapping[int, str]
+) -> Iterator[Mistake]:
+    """Yield a parameter that was updated before backward had come past it."""
+    inputs = getattr(getattr(node, "site", None), "inputs", None)
+    op, operands = node.plan.op, node.plan.operands
+    if inputs is None or op.pointwise or any(i is not None for _, i in operands):
+        return
+    for parameter, (k, _) in zip(node.parents, operands, strict=True):
+        if parameter.plan is not None or id(parameter) not in names:
+            continue
+        step = backward.cotangent(parameter)
+        for parent, (j, _) in zip(node.parents, operands, strict=True):
+            if j == k or step is None:
+                continue
+            moved = _pulled(node, g, inputs, j, {k: step})
+            still = _pulled(node, g, inputs, j, {k: np.zeros_like(step)})
+            if moved is None or still is None or np.array_equal(moved, still):
+                continue
+            right = backward.onwards(node, g, [parent])[id(parent)]
+            name = names[id(parameter)]
+            text = (
+                f"it was computed when {name} had been updated already, by {{}} times its "
+                "gradient: compute all gradients before any step"
+            )
+            yield Mistake("too late", text, parent, right, right - (moved - still), free=True)
+
+
+def _pulled(
+    node: Node, g: Any, inputs: list[Any], place: int, changed: Mapping[int, Any]
+) -> Array | None:
+    """Return the gradient of one input of a call, had others been different."""
+    op = node.plan.op
+    values = [changed.get(k, unboxed(value)) for k, value in enumerate(inputs)]
+    try:
+        _, pull = vjp(lambda x: op(*values[:place], x, *values[place + 1 :]), values[place])
+        gradient: Array = pull(g)[0]
+    except (TypeError, ValueError):
+        return None
+    return gradient
