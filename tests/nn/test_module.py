@@ -2,6 +2,10 @@
 
 import copy
 import pickle
+import re
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -328,3 +332,58 @@ def test_repr_shows_modules_inside_modules():
     )
     assert repr(nn.Linear(2, 3, bias=False)) == "Linear(2, 3, bias=False)"
     assert repr(nn.LeakyReLU(0.2)) == "LeakyReLU(0.2)"
+
+
+# Weights to and from PyTorch ---------------------------------------------------------------------
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guide.md"
+
+
+class TheirTensor:
+    """What the recipe needs of a PyTorch tensor: NumPy can make an array of it."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.array, dtype=dtype)
+
+
+class TheirMLP:
+    """A network as PyTorch keeps it: weights of shape (out, in), used as x W^T + b."""
+
+    def __init__(self, *sizes, rng):
+        shapes = [(m, n) for n, m in pairwise(sizes)]
+        self.state = {f"layers.{k}.weight": rng.normal(size=s) for k, s in enumerate(shapes)}
+        self.state |= {f"layers.{k}.bias": rng.normal(size=s[0]) for k, s in enumerate(shapes)}
+
+    def state_dict(self):
+        return {name: TheirTensor(a.astype(np.float32)) for name, a in self.state.items()}
+
+    def load_state_dict(self, state):
+        new = {name: np.asarray(tensor) for name, tensor in state.items()}
+        assert {n: a.shape for n, a in new.items()} == {n: a.shape for n, a in self.state.items()}
+        self.state = new
+
+    def __call__(self, x):
+        x = x @ self.state["layers.0.weight"].T + self.state["layers.0.bias"]
+        return np.maximum(x, 0) @ self.state["layers.1.weight"].T + self.state["layers.1.bias"]
+
+
+def test_the_recipe_of_the_guide_moves_weights_to_and_from_pytorch():
+    blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    (recipe,) = [block for block in blocks if "def transposed" in block]
+    assert len([line for line in recipe.splitlines() if line]) <= 6
+    names = {"np": np, "torch": SimpleNamespace(from_numpy=TheirTensor)}
+    exec(recipe, names)
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(5, 4)).astype(np.float32)
+    theirs, ours = TheirMLP(4, 3, 3, rng=rng), nn.MLP((4, 3, 3), rng=0)
+    ours.load_state_dict(names["from_torch"](theirs))
+    np.testing.assert_allclose(ours(x).data, theirs(x), rtol=1e-5)
+    assert not np.allclose(ours.layers[1].weight.data, theirs.state["layers.1.weight"])
+
+    other = nn.MLP((4, 3, 3), rng=1)
+    theirs.load_state_dict(names["to_torch"](other))
+    np.testing.assert_allclose(theirs(x), other(x).data, rtol=1e-5)

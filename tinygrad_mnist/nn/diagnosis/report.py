@@ -210,7 +210,7 @@ class Diagnosis:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2g}"
+    return "" if value is None else f"{value:.3g}"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterable[str]:
