@@ -150,12 +150,10 @@ class Torch(Ours):
             function = getattr(home, RENAMED.get(name, name), None)
             if callable(function) and not isinstance(function, (type, torch.dtype)):
                 setattr(into, name, self.adapted(function))
-        functional = vars(torch.nn.functional)
-        functional = {name: f for name, f in functional.items() if inspect.isroutine(f)}
+        functions = {**vars(torch), **vars(torch.nn.functional), "array": torch.as_tensor}
         self.neural = SimpleNamespace(
-            **{name: self.adapted(f) for name, f in {**vars(torch), **functional}.items()
-               if inspect.isroutine(f)}
-        )  # fmt: skip
+            **{name: self.adapted(f) for name, f in functions.items() if inspect.isroutine(f)}
+        )
 
     def adapted(self, function):
         """Return a function that takes NumPy's keywords too."""
