@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import weakref
+from dataclasses import replace
 from itertools import combinations, product
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from tinygrad_mnist import Tensor, jvp, ops, vjp
 from tinygrad_mnist.autograd import flatten
 from tinygrad_mnist.checking import gradcheck
 from tinygrad_mnist.checking.problem import is_float, quiet, real_parts
+from tinygrad_mnist.graph import owner_of
+from tinygrad_mnist.operation import overrides
 
 ROOT = Path(__file__).parent.parent
 every_op = pytest.mark.parametrize("op", ops.registry.values(), ids=lambda op: op.name)
@@ -194,6 +197,76 @@ def test_dropping_the_result_frees_the_graph_without_the_garbage_collector(op, c
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+def kept_by(op, call):
+    """Run a call; return its nodes, and weakly each array with whether rules name it.
+
+    An array that shares its memory with one that is named is kept with it; and so is one of the
+    user's at which a result looks, which stays locked as long.
+    """
+    leaves = track([array.copy() for array in call.given])
+    results = [r for r in call.call(leaves) if isinstance(r, Tensor) and r.requires_grad]
+    names = [part.name.split("[")[0] for part in call.parts]
+    named = {name for part in names for name in op.rules[part].names}
+    arrays = [(name in named, leaf.data) for name, leaf in zip(names, leaves, strict=True)]
+    owners = [owner_of(result._value) for result in results]
+    arrays += [("out" in named, owner) for owner in owners if isinstance(owner, np.ndarray)]
+    kept = [array for is_named, array in arrays if is_named]
+    kept += [leaf.data for leaf in leaves if any(leaf.data is owner for owner in owners)]
+    return [call_node(result) for result in results], [
+        (weakref.ref(array), any(np.shares_memory(array, other) for other in kept))
+        for _, array in arrays
+        if array.size
+    ]
+
+
+@every_op
+def test_what_is_kept_until_backward_is_what_the_rules_name(op, calls):
+    for call in calls:
+        nodes, arrays = kept_by(op, call)
+        assert [array() is not None for array, _ in arrays] == [named for _, named in arrays]
+        assert nodes
+
+
+@every_op
+def test_the_forward_is_numpys_own(op):
+    numpys = [function for function, by in overrides.items() if by is op]
+    compared = 0
+    for call, function in product(samples(op), numpys):
+        with quiet():
+            mine = op(*call.args, **call.kwargs)
+            try:
+                theirs = function(*call.args, **call.kwargs)
+            except (TypeError, ValueError):  # np.clip, where a bound is missing
+                continue
+        assert type(mine) is type(theirs)
+        for one, other in zip(flatten(mine)[0], flatten(theirs)[0], strict=True):
+            np.testing.assert_array_equal(one, other)
+            assert np.asarray(one).dtype == np.asarray(other).dtype
+        compared += 1
+    assert bool(compared) == bool(numpys)
+
+
+@every_op
+def test_arguments_that_an_op_does_not_know_are_an_error_that_names_it(op, calls):
+    for call in samples(op, each=1):
+        with pytest.raises(TypeError, match=rf"\b{op.name}\b"):
+            op(*call.args, **call.kwargs, no_such_argument=1)
+    with pytest.raises(TypeError, match=rf"\b{op.name}\b"):
+        op()
+
+
+@every_op
+def test_a_tracked_tensor_where_there_is_no_gradient_is_an_error(op):
+    static = [n for n in op.names if n not in op.rules and n not in op.nograd]
+    with quiet():
+        for call in samples(op, each=1):
+            for name in static:
+                arguments = {**call.arguments, name: Tensor(1.5, requires_grad=True)}
+                given = replace(call, arguments=arguments)
+                with pytest.raises((TypeError, ValueError), match=r"\w"):
+                    op(*given.args, **given.kwargs)
 
 
 ADDED = """
