@@ -179,7 +179,7 @@ def _train(
             _LEARNING,
             "X",
             "Pull of all weights towards 0",
-            "0.01 for adamw, else 0",
+            "0.0001 for sgd, 0.01 for adamw, else 0",
         ),
     ] = None,
     batch_size: Annotated[

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MODELS = ("mlp",)
 SCHEDULES = ("constant", "cosine")
 OPTIMIZERS = {  # the settings of each, with what is usual
-    "sgd": {"lr": 0.02, "momentum": 0.9, "weight_decay": 0.0},
+    "sgd": {"lr": 0.02, "momentum": 0.9, "weight_decay": 0.0001},
     "adam": {"lr": 0.001, "weight_decay": 0.0},
     "adamw": {"lr": 0.001, "weight_decay": 0.01},
     "rmsprop": {"lr": 0.001, "momentum": 0.0, "weight_decay": 0.0},
@@ -191,7 +191,7 @@ class Config:
             "test_each_epoch": True,
         }
         if changes.get("optimizer", "sgd") == "sgd":
-            recipe |= {"lr": 0.1, "momentum": 0.0}
+            recipe |= {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
         return cls(**recipe | changes)
 
     def to_dict(self) -> dict[str, Any]:

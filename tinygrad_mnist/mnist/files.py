@@ -36,8 +36,10 @@ def _write_aside(path: Path, content: bytes) -> Path:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-    except BaseException:
+    except BaseException as error:
         aside.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = error.filename or str(path)
         raise
     return aside
 
@@ -100,8 +102,15 @@ def check_room(folder: Path, needed: int) -> None:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path, remedy: str = "choose another --out") -> Iterator[None]:
     """Keep all other processes from changing a folder; the system lets go of it with the process.
+
+    Parameters
+    ----------
+    folder : path
+        A folder that exists.
+    remedy : str, optional
+        What the user can do if it can't be written.
 
     Raises
     ------
@@ -115,16 +124,16 @@ def held(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise InputError(
-            f"{folder} is being written by another process: wait for it, or choose another --out"
+            f"{folder} is being written by another process: wait for it, or choose another folder"
         ) from error
     except OSError as error:
-        raise unwritable(folder, error) from error
+        raise unwritable(folder, error, remedy) from error
     try:
         yield
     finally:
         lock.release()
 
 
-def unwritable(folder: Path, error: OSError) -> InputError:
+def unwritable(folder: Path, error: OSError, remedy: str = "choose another --out") -> InputError:
     """Return the error of a folder that can't be written."""
-    return InputError(f"{folder} can't be written ({error.strerror}): choose another --out")
+    return InputError(f"{folder} can't be written ({error.strerror}): {remedy}")

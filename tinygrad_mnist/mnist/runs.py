@@ -185,13 +185,14 @@ class Run:
         InputError
             If it can't be written, has no room, or is held by another process.
         """
-        with held(self.folder):
+        remedy = "mend that, and try again"
+        with held(self.folder, remedy):
             try:
                 path = self.folder / CHECKPOINT
                 check_room(self.folder, _room(path.read_bytes() if path.exists() else b""))
                 remove_parts(self.folder)
             except OSError as error:
-                raise unwritable(self.folder, error) from error
+                raise unwritable(self.folder, error, remedy) from error
             yield
 
     def write(self, name: str, content: bytes) -> None:
