@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tests.benchmarks import epoch, memory, per_op
+from tests.benchmarks import defaults, epoch, memory, per_op
 from tests.benchmarks.measuring import (
     ROOT,
     PeerError,
@@ -20,6 +20,7 @@ from tests.benchmarks.measuring import (
     ratio,
     take_turns,
 )
+from tinygrad_mnist.mnist import Run, loop, results
 
 EAGER = "tinygrad_mnist, eager"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="resident bytes are read from /proc")
@@ -134,3 +135,21 @@ def test_a_table_prints_figures_of_three_digits():
         "### T\n\n| a | b | c | d | e |\n| --- | ---: | ---: | ---: | ---: |\n"
         "| x | 1,234 | 0.333 |  | 10,000 |\n\nNote."
     )
+
+
+def test_the_study_of_defaults_trains_each_seed_once_and_judges_by_validation_images(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(defaults, "VALIDATION", 59_000)
+    monkeypatch.setattr(defaults, "FIRST", {"hidden 4": {"hidden": (4,)}})
+    monkeypatch.setattr(results, "_draw", lambda *_: None)
+    monkeypatch.setattr(loop, "draw_graph", lambda *_: None)
+    arguments = [str(tmp_path), "--seeds", "2", "--epochs", "1"]
+    defaults.main(arguments)
+    table = capsys.readouterr().out
+    ends = [Run(tmp_path / f"hidden_4-{seed}").epochs()[0] for seed in range(2)]
+    mean = 100 * (ends[0].validation_accuracy + ends[1].validation_accuracy) / 2
+    assert f"| hidden 4 | {mean:.2f} % | {100 * ends[0].validation_accuracy:.2f}, " in table
+    monkeypatch.setattr(defaults, "train", None)
+    defaults.main(arguments)
+    assert capsys.readouterr().out == table

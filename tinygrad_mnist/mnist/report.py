@@ -136,7 +136,7 @@ def _value(value: Any) -> str:
     return _text(value if isinstance(value, str) else json.dumps(value))
 
 
-_FORMATS = {"lr": "{:.2g}", "seconds": "{:.1f}", "gradient_norm": "{:.3f}", "epoch": "{}"}
+_FORMATS = {"lr": "{:.3g}", "seconds": "{:.1f}", "gradient_norm": "{:.3f}", "epoch": "{}"}
 
 
 def _table(history: Sequence[Epoch]) -> str:
