@@ -185,12 +185,22 @@ def test_a_folder_that_exists_is_refused_without_force(call, here, data):
 def test_options_beside_resume_are_refused(call, run):
     before = {file.name: file.read_bytes() for file in run.folder.iterdir()}
     code, out, err = call(
-        "train", "--resume", run.folder, "--lr", "0.1", "--paper", "--out", "x", "--batch-size", "8"
+        "train",
+        "--resume",
+        run.folder,
+        "--lr",
+        "0.1",
+        "--paper",
+        "--out",
+        "x",
+        "--batch-size",
+        "8",
+        "--diagnose",
     )
     assert (code, out) == (2, "")
     assert err == (
         "Error: --resume goes on with the options that the run was begun with: leave out "
-        "--batch-size, --lr, --out, --paper\n"
+        "--batch-size, --diagnose, --lr, --out, --paper\n"
     )
     assert {file.name: file.read_bytes() for file in run.folder.iterdir()} == before
 

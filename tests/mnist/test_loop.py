@@ -1,5 +1,6 @@
 """The job: the folder that is left, what stops it, and that it goes on as if nothing had."""
 
+import contextlib
 import errno
 import json
 import os
@@ -181,6 +182,30 @@ def test_without_a_renderer_the_source_of_the_graph_is_left(config, tmp_path, mo
 
 
 # What goes wrong
+
+
+def test_a_diagnosis_is_kept_and_leaves_the_training_as_it_is(config, run, tmp_path, drawn):
+    heard = Heard()
+    looked = train(config, out=tmp_path / "run", progress=heard, diagnose=True)
+    text = (looked.folder / "diagnosis.txt").read_text("utf-8")
+    assert text.startswith("Diagnosis of MLP on 256 examples: ")
+    assert "update / weight" in text
+    assert text in heard.said
+    assert "Looked over before training" in (looked.folder / "report.html").read_text("utf-8")
+    assert_same_end(looked, run)
+    assert "Looked over" not in (run.folder / "report.html").read_text("utf-8")
+
+    train(config, out=tmp_path / "run", force=True)
+    assert not (looked.folder / "diagnosis.txt").exists()
+
+
+@pytest.mark.parametrize(("lr", "what"), [(2.0, "too large"), (0.0002, "too small")])
+def test_a_diagnosis_tells_of_a_learning_rate_100_times_off(config, tmp_path, lr, what):
+    config = replace(config, lr=lr, hidden=(64, 32), epochs=1)
+    with contextlib.suppress(InputError):
+        train(config, out=tmp_path / "run", diagnose=True)
+    text = (tmp_path / "run" / "diagnosis.txt").read_text("utf-8")
+    assert f"error: learning rate {what}" in text
 
 
 def test_a_learning_rate_far_too_large_is_said_without_warnings(config, tmp_path):

@@ -269,6 +269,15 @@ def _train(
     force: Annotated[
         bool, _option("--force", _FILES, "", "Replace the run in --out, if there is one")
     ] = False,
+    diagnose: Annotated[
+        bool,
+        _option(
+            "--diagnose",
+            _LEARNING,
+            "",
+            "Look first for what may keep the network from learning, and say cause and remedy",
+        ),
+    ] = False,
     resume_folder: Annotated[
         str | None,
         _option("--resume", _FILES, "DIR", "Go on with a run that was stopped, as it was begun"),
@@ -300,7 +309,9 @@ def _train(
     }
     choices: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if resume_folder is not None:
-        _refuse_beside_resume(choices.keys() | _given(out=out, force=force, paper=paper))
+        _refuse_beside_resume(
+            choices.keys() | _given(out=out, force=force, paper=paper, diagnose=diagnose)
+        )
 
         def job(progress: Progress) -> Run:
             return resume(resume_folder, data=data, progress=progress)
@@ -308,7 +319,7 @@ def _train(
         config = Config.paper(**choices) if paper else Config(**choices)
 
         def job(progress: Progress) -> Run:
-            return train(config, out=out, force=force, progress=progress)
+            return train(config, out=out, force=force, progress=progress, diagnose=diagnose)
 
     with _progress() as progress:
         try:

@@ -17,7 +17,7 @@ from tinygrad_mnist.mnist.evaluating import evaluate
 from tinygrad_mnist.mnist.images import load_examples
 from tinygrad_mnist.mnist.interrupting import Interrupted, postponed
 from tinygrad_mnist.mnist.progress import Progress
-from tinygrad_mnist.mnist.results import draw_graph, finish
+from tinygrad_mnist.mnist.results import draw_graph, finish, write_diagnosis
 from tinygrad_mnist.mnist.runs import BEST, CHECKPOINT, Run
 from tinygrad_mnist.mnist.training import Training
 
@@ -38,6 +38,7 @@ def train(
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
     progress: Progress | None = None,
+    diagnose: bool = False,
 ) -> Run:
     """Train a network, and leave a folder with all that is to be known of it.
 
@@ -55,6 +56,10 @@ def train(
         Whether to write into a folder that exists, and replace the run in it.
     progress : Progress, optional
         What tells the user how it goes; by default nothing does.
+    diagnose : bool, optional
+        Whether to look, before the first step, for what may keep the network from learning: see
+        `nn.diagnose`. What is found stands in `diagnosis.txt` and the report; the training is the
+        same.
 
     Returns
     -------
@@ -78,7 +83,7 @@ def train(
             described = environment.describe() | {"threads": threads, "data": data.checksum}
             first = pack(training.state_dict())
             with Run.created(config, described, first, out, force) as run:
-                _train(run, training, data, progress)
+                _train(run, training, data, progress, diagnose)
     return run
 
 
@@ -164,9 +169,13 @@ def _load(training: Training, run: Run, state: dict[str, Any]) -> None:
         _write_epoch(run, training)
 
 
-def _train(run: Run, training: Training, data: DataSet, progress: Progress) -> None:
+def _train(
+    run: Run, training: Training, data: DataSet, progress: Progress, diagnose: bool = False
+) -> None:
     progress.begin(run, training)
     draw_graph(run, training, progress)
+    if diagnose:
+        write_diagnosis(run, training, progress)
     with postponed() as requests:
         saver = _Saver(run, training)
         while len(training.history) < run.config.epochs:

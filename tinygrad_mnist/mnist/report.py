@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_mnist.mnist import pictures
 from tinygrad_mnist.mnist.models import sizes
 from tinygrad_mnist.mnist.progress import percent
-from tinygrad_mnist.mnist.runs import CONFUSION, GRAPH, GRAPH_SOURCE, MISTAKES, WEIGHTS
+from tinygrad_mnist.mnist.runs import CONFUSION, DIAGNOSIS, GRAPH, GRAPH_SOURCE, MISTAKES, WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,6 +45,7 @@ def render(run: Run) -> bytes:
         mistakes=_embedded(run, MISTAKES, "The images that the network was most wrong about"),
         weights=_embedded(run, WEIGHTS, "The weights of the first layer as images"),
         graph=_graph(run),
+        diagnosis=_diagnosis(run),
         options=_pairs(config.to_dict()),
         environment=_pairs(run.environment),
         history=_table(history),
@@ -117,6 +118,14 @@ def _graph(run: Run) -> str:
     if (run.folder / GRAPH).exists():
         return _embedded(run, GRAPH, "The graph of the loss")
     return f"<pre>{_text((run.folder / GRAPH_SOURCE).read_text('utf-8'))}</pre>"
+
+
+def _diagnosis(run: Run) -> str:
+    path = run.folder / DIAGNOSIS
+    if not path.exists():
+        return ""
+    text = _text(path.read_text("utf-8"))
+    return f"<section><h2>Looked over before training</h2><pre>{text}</pre></section>"
 
 
 def _pairs(values: dict[str, Any]) -> str:
@@ -249,6 +258,7 @@ stands for, red ones against it.</p>
 <h2>What a step computes</h2>
 <figure class="graph">$graph</figure>
 </section>
+$diagnosis
 <details>
 <summary>Every epoch</summary>
 <div class="scroll">$history</div>

@@ -1,4 +1,4 @@
-"""What a run leaves to look at: the graph at its start; numbers, pictures and report at its end."""
+"""What a run leaves to look at: graph and diagnosis first; numbers, pictures, report at its end."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tinygrad_mnist.mnist.models import PIXELS
 from tinygrad_mnist.mnist.runs import (
     CONFUSION,
     CURVES,
+    DIAGNOSIS,
     GRAPH,
     GRAPH_SOURCE,
     MISTAKES,
@@ -18,6 +19,7 @@ from tinygrad_mnist.mnist.runs import (
     WEIGHTS,
 )
 from tinygrad_mnist.mnist.training import best_epoch
+from tinygrad_mnist.nn import diagnose
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from tinygrad_mnist.mnist.runs import Run
     from tinygrad_mnist.mnist.training import Training
     from tinygrad_mnist.nn import Module
+
+
+_EXAMINED = 256  # images that a diagnosis looks at
 
 
 def draw_graph(run: Run, training: Training, progress: Progress) -> None:
@@ -49,6 +54,14 @@ def draw_graph(run: Run, training: Training, progress: Progress) -> None:
     except (NoRenderer, subprocess.CalledProcessError) as error:
         run.write(GRAPH_SOURCE, picture.source.encode())
         progress.say(f"No {GRAPH}, but {GRAPH_SOURCE}: {error}")
+
+
+def write_diagnosis(run: Run, training: Training, progress: Progress) -> None:
+    """Look for what may keep the network from learning, before the first step."""
+    examples = training.examples.take(slice(_EXAMINED))
+    diagnosis = diagnose(training.model, examples, optimizer=training.optimizer)
+    run.write(DIAGNOSIS, f"{diagnosis}\n".encode())
+    progress.say(f"{diagnosis}\n")
 
 
 def finish(run: Run, training: Training, data: DataSet) -> None:

@@ -45,6 +45,7 @@ CURVES = "curves.svg"
 CONFUSION = "confusion.svg"
 WEIGHTS = "weights.png"
 MISTAKES = "mistakes.png"
+DIAGNOSIS = "diagnosis.txt"
 GRAPH = "graph.svg"
 GRAPH_SOURCE = "graph.gv"
 REPORT = "report.html"
@@ -59,6 +60,7 @@ _MADE_LATER = (
     CONFUSION,
     WEIGHTS,
     MISTAKES,
+    DIAGNOSIS,
     GRAPH,
     GRAPH_SOURCE,
     REPORT,
