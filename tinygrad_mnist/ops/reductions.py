@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     Axes = int | tuple[int, ...] | None
 
-_CASES: tuple[dict[str, Any], ...] = (
+SUMS: tuple[dict[str, Any], ...] = (
     {"shapes": "(…)"},
     {"axis": 0, "shapes": "(n,…)"},
     {"axis": -1, "keepdims": True, "shapes": "(…,n)"},
@@ -56,7 +57,7 @@ def put_back(rows: Any, a_shape: tuple[int, ...], axis: Axes) -> Any:
     return np.transpose(np.reshape(rows, [a_shape[k] for k in front]), np.argsort(front))
 
 
-def _shared_out(g: Any, a_shape: tuple[int, ...], axis: Axes, keepdims: bool, where: Any) -> Any:
+def shared_out(g: Any, a_shape: tuple[int, ...], axis: Axes, keepdims: bool, where: Any) -> Any:
     """Return `g` for each entry that went into it."""
     g = np.broadcast_to(spread(g, axis, keepdims), a_shape)
     return g if where is True else np.where(where, g, 0)
@@ -73,7 +74,7 @@ def _count(g: Any, a_shape: tuple[int, ...], axis: Axes, keepdims: bool, where: 
 # Sums and means ---------------------------------------------------------------------------------
 
 
-@op(cases=_CASES, implements=(np.sum,))
+@op(cases=SUMS, implements=(np.sum,))
 def sum(
     a: Array,
     axis: Axes = None,
@@ -89,15 +90,16 @@ def sum(
     return np.sum(a, axis, dtype, keepdims=keepdims, **given(where, initial=initial))
 
 
-sum.defvjp(a=_shared_out)
+sum.defvjp(a=shared_out)
 
 
-def _mean_rule(g: Any, a_shape: tuple[int, ...], axis: Axes, keepdims: bool, where: Any) -> Any:
+def mean_rule(g: Any, a_shape: tuple[int, ...], axis: Axes, keepdims: bool, where: Any) -> Any:
+    """Return `g` in equal parts for each entry that went into it."""
     g = g / _count(g, a_shape, axis, keepdims, where)
-    return _shared_out(g, a_shape, axis, keepdims, where)
+    return shared_out(g, a_shape, axis, keepdims, where)
 
 
-@op(cases=_CASES, implements=(np.mean,))
+@op(cases=SUMS, implements=(np.mean,))
 def mean(
     a: Array, axis: Axes = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True
 ) -> Array:
@@ -105,18 +107,19 @@ def mean(
     return np.mean(a, axis, dtype, keepdims=keepdims, **given(where))
 
 
-mean.defvjp(a=_mean_rule)
+mean.defvjp(a=mean_rule)
 
 # Variances --------------------------------------------------------------------------------------
 
-_VARIANCES = (
-    *_CASES,
+VARIANCES = (
+    *SUMS,
     {"axis": 0, "ddof": 1, "shapes": "(3,…)"},
     {"axis": -1, "correction": 1.5, "shapes": "(…,2)"},
+    {"axis": -1, "keepdims": True, "shapes": "(n,3),(n,1)"},
 )
 
 
-def _delta(ddof: float, correction: float | None) -> float:
+def delta(ddof: float, correction: float | None) -> float:
     """Return what is taken off the number of entries; NumPy has two names for it."""
     if correction is None:
         return ddof
@@ -125,27 +128,33 @@ def _delta(ddof: float, correction: float | None) -> float:
     return correction
 
 
-def _deviation(a: Any, axis: Axes, where: Any) -> Any:
+def _deviation(a: Any, axis: Axes, where: Any, mean: Any) -> Any:
     """Return how far each entry is from the mean, and 0 for those that do not count."""
-    deviation = a - np.mean(a, axis=axis, keepdims=True, **given(where))
-    return deviation if where is True else np.where(where, deviation, 0)
+    if where is True:
+        return a - (np.mean(a, axis=axis, keepdims=True) if mean is None else mean)
+    if mean is None:
+        count = _count(a, a.shape, axis, True, where)
+        mean = np.sum(a, axis=axis, keepdims=True, where=where) / count
+    return np.where(where, a - mean, 0)
 
 
-def _var_rule(
+def var_rule(
     g: Any,
     a: Any,
     axis: Axes,
     ddof: float,
     keepdims: bool,
     where: Any,
+    mean: Any,
     correction: float | None,
 ) -> Any:
-    n = _count(g, a.shape, axis, keepdims, where) - _delta(ddof, correction)
+    """Return `g` times twice the deviation of each entry, over what the variance divides by."""
+    n = _count(g, a.shape, axis, keepdims, where) - delta(ddof, correction)
     n = np.maximum(n, 0, dtype=g.dtype)
-    return spread(2 * g / n, axis, keepdims) * _deviation(a, axis, where).conj()
+    return spread(2 * g / n, axis, keepdims) * _deviation(a, axis, where, mean).conj()
 
 
-def _std_rule(
+def std_rule(
     g: Any,
     a: Any,
     out: Any,
@@ -153,16 +162,28 @@ def _std_rule(
     ddof: float,
     keepdims: bool,
     where: Any,
+    mean: Any,
     correction: float | None,
 ) -> Any:
     """Return the gradient through the variance; 0 where all entries are equal (docs/kinks.md)."""
     equal = np.equal(out, 0)
     g = np.where(equal, 0, g / (2 * np.where(equal, 1, out)))
-    a = _deviation(a, axis, where)  # the mean of 0.1, 0.1 and 0.1 is not quite 0.1
-    return _var_rule(g, a, axis, ddof, keepdims, where, correction)
+    a = _deviation(a, axis, where, mean)  # the mean of 0.1, 0.1 and 0.1 is not quite 0.1
+    mean = mean if mean is None else 0
+    return var_rule(g, a, axis, ddof, keepdims, where, mean, correction)
 
 
-@op(cases=_VARIANCES, implements=(np.var,))
+def negated(rule: Any) -> Any:
+    """Return a rule's gradient with the other sign: that of the mean, for one of the entries."""
+
+    @wraps(rule)
+    def negative(*saved: Any) -> Any:
+        return -rule(*saved)
+
+    return negative
+
+
+@op(cases=VARIANCES, implements=(np.var,))
 def var(
     a: Array,
     axis: Axes = None,
@@ -171,17 +192,18 @@ def var(
     ddof: float = 0,
     keepdims: bool = False,
     where: Any = True,
+    mean: Array | None = None,
     correction: float | None = None,
 ) -> Array:
     """Return the variance: squared deviations summed, over n - ddof (or n - correction)."""
-    ddof = _delta(ddof, correction)
-    return np.var(a, axis, dtype, ddof=ddof, keepdims=keepdims, **given(where))
+    ddof = delta(ddof, correction)
+    return np.var(a, axis, dtype, ddof=ddof, keepdims=keepdims, **given(where, mean=mean))
 
 
-var.defvjp(a=_var_rule)
+var.defvjp(a=var_rule, mean=negated(var_rule))
 
 
-@op(cases=_VARIANCES, implements=(np.std,))
+@op(cases=VARIANCES, implements=(np.std,))
 def std(
     a: Array,
     axis: Axes = None,
@@ -190,18 +212,19 @@ def std(
     ddof: float = 0,
     keepdims: bool = False,
     where: Any = True,
+    mean: Array | None = None,
     correction: float | None = None,
 ) -> Array:
     """Return the standard deviation, the square root of `var`."""
-    ddof = _delta(ddof, correction)
-    return np.std(a, axis, dtype, ddof=ddof, keepdims=keepdims, **given(where))
+    ddof = delta(ddof, correction)
+    return np.std(a, axis, dtype, ddof=ddof, keepdims=keepdims, **given(where, mean=mean))
 
 
-std.defvjp(a=_std_rule)
+std.defvjp(a=std_rule, mean=negated(std_rule))
 
 # Extremes: ties share equally (docs/kinks.md) -----------------------------------------------------
 
-_EXTREMES: tuple[dict[str, Any], ...] = (
+EXTREMES: tuple[dict[str, Any], ...] = (
     {"shapes": "(3,…)"},
     {"axis": 0, "shapes": "(2,…)"},
     {"axis": -1, "keepdims": True, "shapes": "(…,3)"},
@@ -221,7 +244,7 @@ def extreme_rule(g: Any, a: Any, out: Any, axis: Axes, keepdims: bool, where: An
     return np.where(extreme, spread(g / np.maximum(ties, 1), axis, keepdims), 0)
 
 
-@op(cases=_EXTREMES, implements=(np.max, np.amax))
+@op(cases=EXTREMES, implements=(np.max, np.amax))
 def max(
     a: Array, axis: Axes = None, *, keepdims: bool = False, initial: Any = None, where: Any = True
 ) -> Array:
@@ -232,7 +255,7 @@ def max(
 max.defvjp(a=extreme_rule)
 
 
-@op(cases=_EXTREMES, implements=(np.min, np.amin))
+@op(cases=EXTREMES, implements=(np.min, np.amin))
 def min(
     a: Array, axis: Axes = None, *, keepdims: bool = False, initial: Any = None, where: Any = True
 ) -> Array:
@@ -255,7 +278,7 @@ def _tree(a: Any) -> list[Any]:
     return levels
 
 
-def _prod_rule(g: Any, a: Any, axis: Axes, initial: float | None, where: Any) -> Any:
+def prod_rule(g: Any, a: Any, axis: Axes, initial: float | None, where: Any) -> Any:
     """Return `g` times the product of all other entries, by no division: zeros are no exception.
 
     It goes down the tree of pairwise products, where each of a pair gets what came times the other.
@@ -273,7 +296,7 @@ def _prod_rule(g: Any, a: Any, axis: Axes, initial: float | None, where: Any) ->
     return g if where is True else np.where(where, g, 0)
 
 
-@op(cases=_CASES, implements=(np.prod,))
+@op(cases=SUMS, implements=(np.prod,))
 def prod(
     a: Array,
     axis: Axes = None,
@@ -287,4 +310,4 @@ def prod(
     return np.prod(a, axis, dtype, keepdims=keepdims, **given(where, initial=initial))
 
 
-prod.defvjp(a=_prod_rule)
+prod.defvjp(a=prod_rule)

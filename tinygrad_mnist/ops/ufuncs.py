@@ -100,7 +100,7 @@ def carried_back(g: Any, factors: Any) -> Any:
     return g
 
 
-def _accumulate_rule(g: Any, ufunc: Any, array: Any, out: Any, axis: int) -> Any:
+def accumulate_rule(g: Any, ufunc: Any, array: Any, out: Any, axis: int) -> Any:
     """Return the gradient of ``out[k] = ufunc(out[k - 1], array[k])``."""
     if not g.size:
         return g
@@ -122,7 +122,7 @@ def accumulate(ufunc: np.ufunc, array: Array, axis: int = 0, dtype: Any = None) 
     return ufunc.accumulate(array, axis, dtype)
 
 
-accumulate.defvjp(ufunc=None, array=_accumulate_rule)
+accumulate.defvjp(ufunc=None, array=accumulate_rule)
 
 
 def _along(g: Any, ufunc: Any, rows: Any, initial: Any = None) -> Any:
