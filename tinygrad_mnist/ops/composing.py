@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from tinygrad_mnist.operation import op
-
-if TYPE_CHECKING:
-    from tinygrad_mnist.graph import Array
+from tinygrad_mnist.graph import Box
+from tinygrad_mnist.operation import unboxed
+from tinygrad_mnist.ops.shape import astype
 
 
 def arrayed(x: Any) -> Any:
@@ -17,10 +16,14 @@ def arrayed(x: Any) -> Any:
     return x if hasattr(x, "dtype") else np.asarray(x)
 
 
-@op(cases=({"value": np.array([0.5, -1.5]), "shapes": "(2)"},))
-def valued(x: Array, value: Array) -> Array:
-    """Return `value` with the derivative of `x`, which is the same number up to rounding."""
-    return np.broadcast_to(value, np.shape(x))
+def own_value(x: Any, value: Any) -> Any:
+    """Return NumPy's own value of what was composed, with the derivative if that is a Tensor.
 
-
-valued.defvjp(x=lambda g: g, value=None)
+    Both are the same up to rounding, so the difference is a number, and to add it is exact.
+    """
+    if not isinstance(x, Box):
+        return value
+    composed = astype(x, value.dtype)
+    with np.errstate(invalid="ignore"):
+        difference = np.where(np.equal(composed, value), -0.0, value - unboxed(composed))
+    return composed + difference.astype(value.dtype)

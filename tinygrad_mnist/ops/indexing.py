@@ -80,7 +80,7 @@ scatter.defvjp(values=lambda g, index: g[index], index=None, shape=None)
 # Along one axis ---------------------------------------------------------------------------------
 
 
-def _scatter_along(g: Any, indices: Any, axis: int | None, arr_shape: tuple[int, ...]) -> Any:
+def scatter_along(g: Any, indices: Any, axis: int | None, arr_shape: tuple[int, ...]) -> Any:
     """Return zeros with `g` added at indices along an axis, all other axes walked in step."""
     if axis is None:
         return np.reshape(scatter(g, indices, (math.prod(arr_shape),)), arr_shape)
@@ -103,7 +103,7 @@ def take_along_axis(arr: Array, indices: Array, axis: int | None = -1) -> Array:
     return np.take_along_axis(arr, indices, axis)
 
 
-take_along_axis.defvjp(arr=_scatter_along, indices=None)
+take_along_axis.defvjp(arr=scatter_along, indices=None)
 
 
 def _flat(a: Any, axis: int | None) -> tuple[Any, int]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_mnist.operation import implements, newer, op, unboxed
-from tinygrad_mnist.ops.composing import arrayed, valued
+from tinygrad_mnist.ops.composing import arrayed, own_value
 from tinygrad_mnist.ops.shape import astype
 from tinygrad_mnist.ops.ufuncs import accumulate_rule
 
@@ -240,7 +240,7 @@ def _slopes_along(f: Any, d: Any, axis: int, edge_order: int) -> Any:
     plain = unboxed(d)
     if np.ndim(plain) and np.all(plain == plain[0]):  # NumPy then takes the shorter formula, which
         short = _slopes(unboxed(f), plain[0], edge_order)  # does not know of all coordinates
-        slopes = valued(slopes, short)
+        slopes = own_value(slopes, short)
     dtype = f.dtype
     return np.moveaxis(slopes if slopes.dtype == dtype else astype(slopes, dtype), 0, axis)
 
