@@ -181,7 +181,7 @@ def _reduce_rule(
         {"ufunc": np.logaddexp, "shapes": "(n,…)"},
         {"ufunc": np.hypot, "axis": (0, -1), "shapes": "(n,m,k)"},
         {"ufunc": np.subtract, "axis": -1, "keepdims": True, "shapes": "(…,n)"},
-        {"ufunc": np.divide, "initial": 2.0, "shapes": "(n)"},
+        {"ufunc": np.subtract, "initial": 2.0, "shapes": "(n)"},
         {"ufunc": np.fmax, "axis": -1, "shapes": "(…,3)"},
         {"ufunc": np.logaddexp, "axis": None, "where": [True, False, True], "shapes": "(n,3)"},
     )
