@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import signal
-import sys
 from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,12 +20,13 @@ from tinygrad_mnist.mnist.images import load_examples
 from tinygrad_mnist.mnist.interrupting import Interrupted
 from tinygrad_mnist.mnist.loop import resume, train
 from tinygrad_mnist.mnist.names import load_names
-from tinygrad_mnist.mnist.progress import Bar, Lines, Progress, percent
+from tinygrad_mnist.mnist.options import each, one_or_each, read
+from tinygrad_mnist.mnist.progress import Progress, fitting_progress, percent
 from tinygrad_mnist.mnist.runs import REPORT, Run
 from tinygrad_mnist.nn.layers import ACTIVATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
 _NAME = "tinygrad-mnist"
 _UNUSABLE = 2  # exit code: bad usage or bad input
@@ -289,22 +289,22 @@ def _train(
     """
     given = {
         "model": model,
-        "hidden": _each(hidden, int),
-        "activation": _one_or_each(activation, str),
-        "dropout": _one_or_each(dropout, float),
+        "hidden": each(hidden, int),
+        "activation": one_or_each(activation, str),
+        "dropout": one_or_each(dropout, float),
         "optimizer": optimizer,
-        "lr": _read(lr, float),
+        "lr": read(lr, float),
         "schedule": schedule,
-        "momentum": _read(momentum, float),
-        "weight_decay": _read(weight_decay, float),
-        "batch_size": _read(batch_size, int),
-        "epochs": _read(epochs, int),
-        "seed": _read(seed, int),
-        "threads": None if threads == "auto" else _read(threads, int),
+        "momentum": read(momentum, float),
+        "weight_decay": read(weight_decay, float),
+        "batch_size": read(batch_size, int),
+        "epochs": read(epochs, int),
+        "seed": read(seed, int),
+        "threads": None if threads == "auto" else read(threads, int),
         "augment": augment or None,
         "data": data,
         "labels": None if labels is None else load_names(labels),
-        "validation": _read(validation, int),
+        "validation": read(validation, int),
         "test_each_epoch": test_each_epoch,
     }
     choices: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -321,7 +321,7 @@ def _train(
         def job(progress: Progress) -> Run:
             return train(config, out=out, force=force, progress=progress, diagnose=diagnose)
 
-    with _progress() as progress:
+    with fitting_progress() as progress:
         try:
             run = job(progress)
         except OSError as error:
@@ -348,36 +348,6 @@ def _refuse_beside_resume(names: Iterable[str]) -> None:
         raise InputError(
             f"--resume goes on with the options that the run was begun with: leave out {options}"
         )
-
-
-def _read(text: str | None, convert: Callable[[str], Any]) -> Any:
-    """Return what an option's text says; a text that makes no sense is for Config to refuse."""
-    if text is None:
-        return None
-    try:
-        return convert(text)
-    except ValueError:
-        return text
-
-
-def _each(text: str | None, convert: Callable[[str], Any]) -> Any:
-    return None if text is None else tuple(_read(part.strip(), convert) for part in text.split(","))
-
-
-def _one_or_each(text: str | None, convert: Callable[[str], Any]) -> Any:
-    values = _each(text, convert)
-    return values[0] if values and len(values) == 1 else values
-
-
-def _progress() -> Progress:
-    """Return a bar for a terminal, and plain lines for anything else."""
-    if sys.stdout.isatty():
-        from rich.console import Console
-
-        console = Console()
-        if not console.is_dumb_terminal:
-            return Bar(console)
-    return Lines()
 
 
 def _say_interrupted(progress: Progress) -> None:

@@ -140,3 +140,14 @@ def _fields(training: Training) -> dict[str, Any]:
 def percent(share: float) -> str:
     """Return a share, 0 to 1, as users read it."""
     return f"{100 * share:.2f} %"
+
+
+def fitting_progress() -> Progress:
+    """Return a bar for a terminal, and plain lines for anything else."""
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        console = Console()
+        if not console.is_dumb_terminal:
+            return Bar(console)
+    return Lines()
