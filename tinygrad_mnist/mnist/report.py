@@ -124,8 +124,12 @@ def _diagnosis(run: Run) -> str:
     path = run.folder / DIAGNOSIS
     if not path.exists():
         return ""
-    text = _text(path.read_text("utf-8"))
-    return f"<section><h2>Looked over before training</h2><pre>{text}</pre></section>"
+    text = path.read_text("utf-8").replace("\n      ", " ")  # lines as long as the reader's page
+    parts = (
+        f"<pre class='{'table' if '---' in part else 'prose'}'>{_text(part)}</pre>"
+        for part in text.split("\n\n")
+    )
+    return f"<section><h2>Looked over before training</h2>{''.join(parts)}</section>"
 
 
 def _pairs(values: dict[str, Any]) -> str:
@@ -214,6 +218,7 @@ th { font-weight: 500; color: var(--soft); }
 .number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 pre, code { font: .85rem/1.45 ui-monospace, monospace; }
 pre { overflow: auto; margin: 0; }
+pre.prose { white-space: pre-wrap; margin: .75rem 0; }
 /* what the drawn figures have in black and white is the page's own */
 figure svg text { fill: var(--ink); }
 figure svg [style*="stroke: #000000"] { stroke: var(--soft) !important; }
