@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tests.strategies import check_derivatives, samples
 from tinygrad_mnist import Tensor, op, ops
 from tinygrad_mnist.autograd import flatten
-from tinygrad_mnist.checking import GradientError, calls, draw_call, gradcheck
+from tinygrad_mnist.checking import GradientError, GradientWarning, calls, draw_call, gradcheck
+from tinygrad_mnist.checking.inputs import is_float
 from tinygrad_mnist.checking.judging import STEPS
 from tinygrad_mnist.checking.measuring import slopes
-from tinygrad_mnist.checking.problem import is_float
 from tinygrad_mnist.tensor import raw
 
 # Wrong rules --------------------------------------------------------------------------------------
@@ -40,7 +40,7 @@ def tripled_beyond(g, x):
 
 def off_at_the_last(g, x):
     last = np.zeros_like(raw(x))
-    last[..., -1:] = 1
+    last.flat[-1:] = 1
     return g * np.cos(x) * (1 + 0.1 * last)
 
 
@@ -227,7 +227,8 @@ CURVES = {
 @pytest.mark.parametrize(("f", "derivative"), CURVES.values(), ids=CURVES)
 def test_measured_derivatives_are_as_good_as_their_error_says(f, derivative, scale):
     x = np.random.default_rng(0).normal(size=200) * scale
-    measured, error = slopes(lambda p: f(p / scale), x, np.diag(np.full(200, scale)), STEPS[0])
+    axes = np.diag(np.full(200, scale))
+    measured, error, _ = slopes(lambda p: f(p / scale), x, axes, STEPS[0])
     off = np.abs(np.diag(measured) / scale - derivative(x / scale) / scale)
     assert (off <= np.diag(error) / scale).all()
     assert np.median(np.diag(error)) < 1e-5
@@ -299,7 +300,9 @@ def test_beside_a_jump_a_gradient_is_checked_and_at_it_left_unjudged():
         return np.where(raw(x) < 1.0, x, x + 1.0)
 
     assert gradcheck(jumps, np.array([0.5, 1.001, 3.0])).unjudged == 0
-    assert gradcheck(jumps, np.array([0.5, 1.0, 3.0]), order=1).compared >= 2
+    with pytest.warns(GradientWarning, match=r"a jump at x\[1\] = 1: a derivative does not apply"):
+        report = gradcheck(jumps, np.array([0.5, 1.0, 3.0]), order=1)
+    assert (report.verdict, report.compared, report.unjudged) == ("inconclusive", 2, 1)
 
 
 @pytest.mark.parametrize("ratio", [1e-9, 1e-6, 1e-3, 1e3, 1e6, 1e9])
@@ -382,14 +385,6 @@ def test_the_same_seed_checks_the_same_numbers():
 # What can't be checked ----------------------------------------------------------------------------
 
 
-def test_a_plain_function_is_asked_for_inputs():
-    def square(x):
-        return x * x
-
-    with pytest.raises(TypeError, match=r"gradcheck of the function square needs inputs"):
-        gradcheck(square)
-
-
 def test_an_order_that_is_not_known_is_refused():
     with pytest.raises(ValueError, match=r"order 1 and order 2; got order=3"):
         gradcheck(np.exp, 1.0, order=3)
@@ -429,7 +424,7 @@ def test_an_op_without_a_value_for_a_constant_parameter_is_told_what_it_lacks():
 
 
 def test_an_op_whose_shapes_do_not_fit_is_told_what_it_lacks():
-    product = binary(np.matmul, shapes="(m,k),(k,n,2)").defvjp(x=lambda g: g, y=lambda g: g)
+    product = binary(np.matmul, shapes="(m,2),(3,n)").defvjp(x=lambda g: g, y=lambda g: g)
     with pytest.raises(ValueError, match=r"'planted' does not take arrays of shapes .* must say"):
         gradcheck(product)
 

@@ -16,7 +16,8 @@ from tests.strategies import check_derivatives, samples
 from tinygrad_mnist import Tensor, jvp, ops, vjp
 from tinygrad_mnist.autograd import flatten
 from tinygrad_mnist.checking import gradcheck
-from tinygrad_mnist.checking.problem import is_float, quiet, real_parts
+from tinygrad_mnist.checking.inputs import is_float, real_parts
+from tinygrad_mnist.checking.problem import quiet
 from tinygrad_mnist.graph import owner_of
 from tinygrad_mnist.operation import overrides
 
@@ -67,6 +68,7 @@ def test_derivatives_of_both_orders_agree_with_differences(op):
 
 
 @every_op
+@pytest.mark.filterwarnings("ignore::tinygrad_mnist.checking.GradientWarning")
 def test_complex_numbers_are_differentiated_like_real_ones_or_refused(op):
     with quiet():
         for call in samples(op, each=1):

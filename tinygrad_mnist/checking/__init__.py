@@ -2,8 +2,8 @@
 
 from tinygrad_mnist.checking.diagnosis import diagnose
 from tinygrad_mnist.checking.digits import Part, Rounding, rounding
+from tinygrad_mnist.checking.gradients import gradcheck
 from tinygrad_mnist.checking.grading import grade
-from tinygrad_mnist.checking.judging import gradcheck
 from tinygrad_mnist.checking.marking import Grade, Mark
 from tinygrad_mnist.checking.report import (
     Fault,

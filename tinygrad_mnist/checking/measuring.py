@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from tinygrad_mnist.autograd import vjp
-from tinygrad_mnist.checking.problem import Problem, joined
+from tinygrad_mnist.checking.inputs import joined
+from tinygrad_mnist.checking.problem import RuleError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from tinygrad_mnist.checking.problem import Vector
+    from tinygrad_mnist.checking.inputs import Vector
+    from tinygrad_mnist.checking.problem import Problem
 
 EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
 LEVELS = 4  # steps in one measurement, each half of the one before
 RELATIVE = 1e-6  # what rounding in a rule may cost, relative to the terms of a sum
+ROOM = 1 << 20  # numbers that a table of differences may hold
 
 
 def slopes(
-    value: Callable[[Vector], Vector], x: Vector, directions: Vector, step: float
-) -> tuple[Vector, Vector]:
+    value: Callable[[Vector], Vector],
+    x: Vector,
+    directions: Iterable[Vector],
+    step: float,
+    eps: Vector | float = EPS,
+    noise: Vector | float = 0.0,
+    near: Callable[[Vector], Vector] = lambda x: x,
+) -> tuple[Vector, Vector, Vector]:
     """Return the derivatives of a function along directions, and how far to trust them.
 
     Central differences at `step` times each direction, a half, a quarter and an eighth of it,
@@ -34,39 +43,54 @@ def slopes(
     value : callable
         From vectors of length n to vectors of length m.
     x : (n,) array
-    directions : (k, n) array
+    directions : k arrays of length n
     step : float
+    eps : (m,) array or float, optional
+        Precision of the values, relative to them.
+    noise : (m,) array or float, optional
+        What else is uncertain in the values.
+    near : callable, optional
+        The nearest vector to a given one that the function takes.
 
     Returns
     -------
-    slopes, errors : (k, m) arrays
+    slopes, errors, spans : (k, m) arrays
+        A span is the largest slope to one side, at `step`: also at a kink it tells how large the
+        numbers are.
 
     References
     ----------
     .. [1] C. J. F. Ridders, "Accurate computation of F'(x) and F'(x) F''(x)", 1982.
     """
     here = value(x)
-    table = np.empty((LEVELS, len(directions), here.size))
-    for k, direction in enumerate(directions):
+    quotients, spans = [], []
+    for direction in directions:
         unit = direction / (direction @ direction)
         for level in range(LEVELS):
             shift = step / 2**level * direction
-            ahead, behind = x + shift, x - shift
-            table[level, k] = (value(ahead) - value(behind)) / ((ahead - behind) @ unit)
+            ahead, behind = near(x + shift), near(x - shift)
+            above, below = value(ahead), value(behind)
+            quotients.append((above - below) / ((ahead - behind) @ unit))
+            if level == 0:
+                spans.append(np.maximum(np.abs(above - here), np.abs(here - below)) / step)
+    shape = (len(quotients) // LEVELS, LEVELS, here.size)
+    table = np.array(quotients).reshape(shape).swapaxes(0, 1)
     moves = (table != 0).any(axis=0)
     for n in range(1, LEVELS):
         before = table
         table = before[1:] + (before[1:] - before[:-1]) / (4.0**n - 1)
     slope, error = table[0], 4 * np.abs(table[0] - before).max(axis=0)
-    size = np.abs(here) + np.abs(slope).sum(axis=0)
-    error += moves * (rounding(size, step / 2 ** (LEVELS - 1)) + TINY)
+    smallest = step / 2 ** (LEVELS - 1)
+    error += moves * (rounding(np.abs(here) + np.abs(slope).sum(axis=0), smallest, eps) + TINY)
+    error += rounding(noise, smallest, 1.0)
     finite = np.isfinite(error)
-    return np.where(finite, slope, 0), np.where(finite, error, np.inf)
+    span = np.nan_to_num(np.array(spans).reshape(shape[0], here.size), posinf=0.0)
+    return np.where(finite, slope, 0), np.where(finite, error, np.inf), span
 
 
-def rounding(size: Vector, step: float) -> Vector:
+def rounding(size: Vector | float, step: float, eps: Vector | float = EPS) -> Vector | float:
     """Return what rounding numbers of some size may do to their differences over a step."""
-    return 8 * EPS * size / step
+    return 8 * eps * size / step
 
 
 def _is_rough(slope: Vector, error: Vector, size: Vector, step: float) -> Vector:
@@ -80,27 +104,50 @@ def _is_rough(slope: Vector, error: Vector, size: Vector, step: float) -> Vector
     return rough
 
 
+def generic(random: np.random.Generator, size: int) -> Vector:
+    """Return numbers of both signs, none of them special, small or large."""
+    signs: Vector = random.choice((-1.0, 1.0), size)
+    return signs * random.uniform(0.5, 1.5, size)
+
+
+class Measured(NamedTuple):
+    """What differences say: numbers, how far to trust them, and how the function moves.
+
+    Attributes
+    ----------
+    value, tolerance : (k,) arrays
+    rough : (k,) array of bool
+        Whether the function jumps about over the step: then differences say nothing.
+    span : (k,) array
+        How large such numbers are around here.
+    """
+
+    value: Vector
+    tolerance: Vector
+    rough: Vector
+    span: Vector
+
+
 class Check(Protocol):
     """A derivative that the rules claim, a number for each entry of x, and how to measure it.
 
     Attributes
     ----------
     order : int
+    problem : Problem
     scale : (n,) array
         A size for each number; a ten-thousandth of it is as good as 0.
     """
 
     order: int
+    problem: Problem
     scale: Vector
 
     def claim(self, x: Vector, /) -> Vector:
         """Return what the rules say."""
 
-    def measure(self, x: Vector, rows: Vector, step: float, /) -> tuple[Vector, Vector, Vector]:
-        """Return what differences say for some of the entries, tolerances, and whether it is rough.
-
-        Where the function is rough at the smallest step, differences say nothing.
-        """
+    def measure(self, x: Vector, rows: Vector, step: float, /) -> Measured:
+        """Return what differences say for some of the entries."""
 
     def lenient(self) -> Check:
         """Return the check with allowance for rounding where terms as large as inputs cancel."""
@@ -115,27 +162,47 @@ class First:
         self.problem, self.cotangent = problem, cotangent
         self.weights = np.abs(cotangent)
         self.scale = self.weights @ np.abs(problem.out) / problem.steps
+        self.relative = max(RELATIVE, 16 * problem.coarse)
+        self.as_given: Vector | None = None
         self._terms = np.zeros(cotangent.size)  # that may cancel in each result
         self._rule_terms = np.zeros(problem.x.size)  # that may cancel in each gradient
 
     def claim(self, x: Vector) -> Vector:
         """Return the gradient; at the point itself, from the inputs as they were given."""
-        if x is self.problem.x:
-            as_given = self.problem.pull_as_given(self.cotangent)
-            if all(array.dtype == np.float64 for array in self.problem.given):
-                return as_given
+        if x is self.problem.x and self.as_given is not None:
+            return self.as_given
         return self.problem.pull(x, self.cotangent)
 
-    def measure(self, x: Vector, rows: Vector, step: float) -> tuple[Vector, Vector, Vector]:
+    def measure(self, x: Vector, rows: Vector, step: float) -> Measured:
         """Return weighted columns of the Jacobian, every number of which is measured."""
-        steps = self.problem.steps[rows]
-        directions = np.zeros((rows.size, x.size))
-        directions[np.arange(rows.size), rows] = steps
-        slope, error = slopes(self.problem.value, x, directions, step)
-        rough = np.asarray(np.any(_is_rough(slope, error, self.problem.out, step), axis=1))
-        error += rounding(self._terms, step)
-        tolerance = (error + RELATIVE * np.abs(slope)) @ self.weights / steps
-        return slope @ self.cotangent / steps, tolerance + 8 * EPS * self._rule_terms[rows], rough
+        problem = self.problem
+        several = max(1, ROOM // max(1, LEVELS * problem.out.size))
+        measured = [
+            self._measure(x, problem.steps[some], self._axes(some), step)
+            for some in (rows[k : k + several] for k in range(0, max(1, rows.size), several))
+        ]
+        value, tolerance, rough, span = map(np.concatenate, zip(*measured, strict=True))
+        tolerance += 8 * problem.coarse * self._rule_terms[rows]
+        return Measured(value, tolerance, rough, span)
+
+    def _measure(self, x: Vector, steps: Vector, axes: Iterable[Vector], step: float) -> Measured:
+        problem = self.problem
+        slope, error, span = slopes(
+            problem.value, x, axes, step, problem.eps, problem.noise, problem.near
+        )
+        rough = np.asarray(np.any(_is_rough(slope, error, problem.out, step), axis=1))
+        error += rounding(self._terms, step, problem.eps)
+        tolerance = (error + self.relative * np.abs(slope)) @ self.weights / steps
+        span = span @ self.weights / steps
+        return Measured(slope @ self.cotangent / steps, tolerance, rough, span)
+
+    def _axes(self, rows: Vector) -> Iterator[Vector]:
+        """Yield the step of each entry by itself: one array, for inputs may be many."""
+        axis = np.zeros(self.problem.x.size)
+        for row in rows:
+            axis[row] = self.problem.steps[row]
+            yield axis
+            axis[row] = 0
 
     def lenient(self) -> First:
         """Let terms of the results be as large as the inputs, those of the gradient as 1."""
@@ -144,6 +211,47 @@ class First:
         check._terms = np.maximum(np.abs(out), max(1.0, np.abs(x).max(initial=0.0)))
         check._rule_terms = np.maximum(np.abs(self.problem.pull(x, self.cotangent)), 1.0)
         check.scale = np.maximum(self.scale, check._rule_terms)
+        return check
+
+
+class Along:
+    """Derivatives of <cotangent, results> along directions, each of which moves many entries."""
+
+    order = 1
+
+    def __init__(self, first: First, directions: Vector) -> None:
+        self.first, self.directions, self.problem = first, directions, first.problem
+        size = float(first.weights @ np.abs(first.problem.out))
+        self.scale = np.full(len(directions), size)
+        self._terms = 0.0
+
+    def claim(self, x: Vector) -> Vector:
+        """Return the gradient along each direction."""
+        claimed: Vector = self.directions @ self.first.claim(x)
+        return claimed
+
+    def measure(self, x: Vector, rows: Vector, step: float) -> Measured:
+        """Return how the number <cotangent, results> changes along each direction."""
+        p, cotangent = self.problem, self.first.cotangent
+        uncertain = self.first.weights @ (p.eps * (np.abs(p.out) + self._terms) + p.noise)
+        slope, error, span = slopes(
+            lambda x: np.atleast_1d(cotangent @ p.value(x)),
+            x,
+            self.directions[rows],
+            step,
+            0.0,
+            float(uncertain),
+            p.near,
+        )
+        rough = _is_rough(slope, error, self.scale[:1], step)[:, 0]
+        slope, error = slope[:, 0], error[:, 0]
+        return Measured(slope, error + self.first.relative * np.abs(slope), rough, span[:, 0])
+
+    def lenient(self) -> Along:
+        """Let terms of the results be as large as the inputs."""
+        check = copy.copy(self)
+        check._terms = max(1.0, np.abs(self.problem.x).max(initial=0.0))
+        check.scale = np.maximum(self.scale, self.first.weights.sum())
         return check
 
 
@@ -158,26 +266,30 @@ class Second:
 
     def __init__(self, first: First, v: Vector) -> None:
         self.problem, self.cotangent, self.v = first.problem, first.cotangent, v
-        self.scale = np.maximum(first.scale, np.abs(self._gradient(self.problem.x)))
+        self.gradient = first.claim
+        self.scale = np.maximum(first.scale, np.abs(self.gradient(self.problem.x)))
+        self.relative = first.relative
+        self.noise: Vector | float = 0.0
         self._terms = np.zeros(v.size)  # that may cancel in each gradient
-
-    def _gradient(self, x: Vector) -> Vector:
-        return self.problem.pull(x, self.cotangent)
 
     def claim(self, x: Vector) -> Vector:
         """Return the gradient of <v, gradient>, by the rules' own rules."""
         problem, cotangents = self.problem, self.problem.outputs(self.cotangent)
         _, pull = vjp(lambda *arrays: problem.gradients(arrays, cotangents), *problem.split(x))
-        return joined(pull(tuple(problem.split(self.v))))
+        try:
+            return joined(pull(tuple(problem.split(self.v))))
+        except Exception as error:
+            raise RuleError(f"{type(error).__name__}: {error}") from error
 
-    def measure(self, x: Vector, rows: Vector, step: float) -> tuple[Vector, Vector, Vector]:
+    def measure(self, x: Vector, rows: Vector, step: float) -> Measured:
         """Return how each entry of the gradient changes along v."""
-        slope, error = slopes(self._gradient, x, self.v[np.newaxis], step)
+        eps, near = self.problem.coarse, self.problem.near
+        slope, error, span = slopes(self.gradient, x, [self.v], step, eps, self.noise, near)
         rough = _is_rough(slope, error, self.scale, step)[0, rows]
         slope, error = slope[0, rows], error[0, rows]
-        error += rounding(self._terms[rows], step / 2 ** (LEVELS - 1))
-        error += 8 * EPS * self._terms[rows] * np.abs(self.v).max(initial=0.0)  # in the claim
-        return slope, error + RELATIVE * np.abs(slope), rough
+        error += rounding(self._terms[rows], step / 2 ** (LEVELS - 1), eps)
+        error += 8 * eps * self._terms[rows] * np.abs(self.v).sum()  # in the claim
+        return Measured(slope, error + self.relative * np.abs(slope), rough, span[0, rows])
 
     def lenient(self) -> Second:
         """Let terms of the gradient be as large as 1."""

@@ -6,35 +6,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.checking.sample import NOISE, Diagnosis, Sample
+from tinygrad_mnist.checking.sample import NOISE, Diagnosis, Entries, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     Array = np.ndarray[Any, Any]
 
+FEW = 5  # numbers: of fewer, anything is a multiple of something
+
 
 def missing_part(samples: Sequence[Sample]) -> Diagnosis | None:
-    """Say which factor or term, made of what the rule may name, a pointwise rule lacks."""
-    known = [s for s in samples if s.x is not None and s.is_pointwise()]
-    if not known or len(known) < len(samples):
-        return _rank_one_missing(samples)
-    claimed = np.concatenate([np.diag(s.claimed) for s in known])
-    measured = np.concatenate([np.diag(s.measured) for s in known])
-    allowed = np.concatenate([np.diag(s.tolerance) for s in known])
-    if claimed.size < 4:
+    """Say which factor or term, made of what the rule may name, a rule lacks."""
+    entries = Entries.joined(samples)
+    if not entries.pointwise:
+        return _rank_one(samples)
+    if entries.claimed.size < FEW:
         return None
-    for name, part in _parts(known):
+    claimed, measured, allowed = entries.claimed, entries.measured, entries.tolerance
+    for name, part in _parts(entries.values):
         if _is_multiple(claimed * part, measured, allowed):
             return Diagnosis("factor missing", f"a factor that goes like {name} is missing")
         if _is_multiple(claimed, measured * part, allowed * np.abs(part)):
             return Diagnosis("factor missing", f"a factor that goes like 1 / {name} is missing")
-    parts = [("a constant", np.ones_like(claimed)), *_parts(known)]
-    for name, part in parts:
+    for name, part in [("1", np.ones_like(claimed)), *_parts(entries.values)]:
         coefficient = _is_multiple(part, measured - claimed, allowed)
         if coefficient:
-            sign = "" if name == "a constant" else f"{coefficient:.6g} * "
-            term = f"{coefficient:.6g}" if name == "a constant" else f"{sign}{name}"
+            number = f"{coefficient:.6g}"
+            term = number if name == "1" else name if number == "1" else f"{number} * {name}"
             return Diagnosis("term dropped", f"a term is missing: g * ({term})")
     return None
 
@@ -49,48 +48,38 @@ def _is_multiple(part: Array, wanted: Array, allowed: Array) -> float | None:
         if not np.isfinite(coefficient) or not coefficient:
             return None
         fits = np.abs(coefficient * part - wanted) <= allowed + NOISE * np.abs(wanted)
-    return coefficient if bool(fits.all()) else None
+        tells = np.abs(wanted) > 10 * allowed
+    return coefficient if bool(fits.all()) and tells.sum() >= FEW else None
 
 
-def _parts(samples: Sequence[Sample]) -> Iterator[tuple[str, Array]]:
+def _parts(values: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
     """Yield what a factor or term may be made of, by name."""
-    x = np.concatenate([np.ravel(np.asarray(s.x, float)) for s in samples])
-    named = {"x": x}
-    if all(s.out is not None for s in samples):
-        named["out"] = np.concatenate([np.ravel(np.asarray(s.out, float)) for s in samples])
-    for name in samples[0].others:
-        values = [s.others.get(name, (None,))[0] for s in samples]
-        pairs = zip(samples, values, strict=True)
-        if all(v is not None and v.shape in {s.shape, ()} for s, v in pairs):
-            named[name] = np.concatenate(
-                [
-                    np.broadcast_to(np.asarray(v, float), s.shape).ravel()
-                    for s, v in zip(samples, values, strict=True)
-                ]
-            )
-    yield from named.items()
+    yield from values.items()
     with np.errstate(all="ignore"):
-        for one, two in ((a, b) for a in named for b in named if a <= b):
-            yield f"{one} * {two}" if one != two else f"{one}²", named[one] * named[two]
-        for name, value in named.items():
+        for one in values:
+            for two in values:
+                if one == two:
+                    yield f"{one}²", values[one] ** 2
+                elif one < two:
+                    yield f"{one} * {two}", values[one] * values[two]
+        for name, value in values.items():
             for function in (np.exp, np.sin, np.cos, np.tanh):
                 yield f"{function.__name__}({name})", function(value)
-            yield f"log({name})", np.log(np.abs(value))
+            yield f"log |{name}|", np.log(np.abs(value))
             yield f"1 / {name}", 1 / value
 
 
-def _rank_one_missing(samples: Sequence[Sample]) -> Diagnosis | None:
+def _rank_one(samples: Sequence[Sample]) -> Diagnosis | None:
     """Say that a term made of two vectors is missing, as where a sum over g is forgotten."""
-    telling = [s for s in samples if min(s.claimed.shape) > 2 and s.wrong.any()]
-    if not telling:
+    known = [s for s in samples if min(s.claimed.shape) > 2 and s.wrong.any()]
+    if not known:
         return None
-    for s in telling:
+    for s in known:
         missing = s.measured - s.claimed
         left, sizes, right = np.linalg.svd(missing)
         rest = missing - sizes[0] * np.outer(left[:, 0], right[0])
         if not (np.abs(rest) <= s.tolerance + NOISE * np.abs(missing).max()).all():
             return None
     return Diagnosis(
-        "term dropped",
-        "a term is missing that takes one sum over g, as of g * out, for all entries",
+        "term dropped", "a term is missing that all entries share, as a sum over g * out is"
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.checking.sample import NOISE, Diagnosis, Sample, fits, same, telling
+from tinygrad_mnist.checking.sample import NOISE, Diagnosis, Entries, Sample, fits, same, telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -84,24 +84,37 @@ def _result_for_input(samples: Sequence[Sample]) -> Diagnosis | None:
 
 
 def _inverse(samples: Sequence[Sample]) -> Diagnosis | None:
-    if not all(s.is_pointwise() for s in samples):
+    if not all(s.entries.pointwise for s in samples):
         return None
-    one, other = True, any(s.at_result is not None for s in samples)
-    for s in samples:
-        claimed, slope = np.diag(s.claimed), np.diag(s.measured)
-        allowed = np.diag(s.tolerance) * np.abs(claimed) + NOISE
-        one &= bool((np.abs(claimed * slope - 1) <= allowed).all())
-        if s.claimed_at_result is not None:
-            there = np.diag(s.claimed_at_result)
-            allowed = np.diag(s.tolerance) * np.abs(there) + NOISE
-            other &= bool((np.abs(there * slope - 1) <= allowed).all())
-    if one or other:
-        return Diagnosis("inverse", "it is the derivative of the inverse function")
-    return None
+    here = Entries.joined(samples)
+    allowed = here.tolerance * np.abs(here.claimed) + NOISE
+    found = bool((np.abs(here.claimed * here.measured - 1) <= allowed).all())
+    there = [s for s in samples if s.claimed_at_result is not None]
+    if there and not found:
+        claimed = np.concatenate([np.diag(np.asarray(s.claimed_at_result)) for s in there])
+        here = Entries.joined(there)
+        allowed = here.tolerance * np.abs(claimed) + NOISE
+        found = bool((np.abs(claimed * here.measured - 1) <= allowed).all())
+    return Diagnosis("inverse", "it is the derivative of the inverse function") if found else None
 
 
 def _rearranged(samples: Sequence[Sample]) -> Diagnosis | None:
     """Look for axes in another order: transposed, the wrong axis, a flip forgotten."""
+    groups: dict[tuple[int, int], list[Sample]] = {}
+    for s in samples:
+        groups.setdefault((len(s.out_shape), len(s.shape)), []).append(s)
+    found = None
+    for group in groups.values():
+        if not any(s.wrong.any() for s in group):
+            continue
+        here = _one_rearranged(group)
+        if here is None or (found is not None and here.pattern != found.pattern):
+            return None
+        found = here
+    return found
+
+
+def _one_rearranged(samples: Sequence[Sample]) -> Diagnosis | None:
     for name, sentence, change in _changes(samples):
         if all(change(s.measured, s) is not None for s in samples) and same(samples, change):
             return Diagnosis(name, sentence)
@@ -110,12 +123,9 @@ def _rearranged(samples: Sequence[Sample]) -> Diagnosis | None:
 
 def _changes(samples: Sequence[Sample]) -> Iterator[tuple[str, str, Callable[..., Any]]]:
     """Yield what may be done to the axes of all Jacobians."""
-    ranks = {(len(s.out_shape), len(s.shape)) for s in samples}
     if all(s.measured.shape[0] == s.measured.shape[1] for s in samples):
         yield "transposed", "it is transposed", lambda j, _: j.T
-    if len(ranks) > 1:
-        return
-    out, into = ranks.pop()
+    out, into = len(samples[0].out_shape), len(samples[0].shape)
     for order in permutations(range(into)):
         if order != tuple(range(into)):
             what = "it is transposed" if into == 2 else f"the input's axes are in order {order}"

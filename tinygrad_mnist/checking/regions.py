@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_mnist.checking.sample import Entries
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tinygrad_mnist.checking.sample import Sample
 
@@ -39,10 +41,11 @@ class Region:
 
 def find_region(samples: Sequence[Sample]) -> Region | None:
     """Return where claims are right and where wrong, if one rule tells all of them apart."""
-    wrong: list[Array] = [np.asarray(s.wrong.any(axis=0)) for s in samples]
+    wrong = [np.asarray(s.wrong.any(axis=0)) for s in samples]
     if all(w.all() for w in wrong) or not any(w.any() for w in wrong):
         return None
-    return _index(samples, wrong) or _equal(samples, wrong) or _interval(samples, wrong)
+    entries = Entries.joined(samples)
+    return _index(samples, wrong) or _equal(samples, wrong) or _interval(entries)
 
 
 def _index(samples: Sequence[Sample], wrong: Sequence[Array]) -> Region | None:
@@ -50,6 +53,8 @@ def _index(samples: Sequence[Sample], wrong: Sequence[Array]) -> Region | None:
     pairs = [(s, w) for s, w in zip(samples, wrong, strict=True) if w.size > 1 and w.any()]
     if not pairs or any(w.sum() != 1 for _, w in pairs):
         return None
+    if len(pairs) < sum(w.size > 1 for w in wrong) / 2:
+        return None  # it is something else that tells right from wrong
     places = [np.unravel_index(int(np.argmax(w)), s.shape) for s, w in pairs]
     first = {tuple(int(k) for k in place) for place in places}
     last = {
@@ -74,29 +79,27 @@ def _equal(samples: Sequence[Sample], wrong: Sequence[Array]) -> Region | None:
     return None
 
 
-def _interval(samples: Sequence[Sample], wrong: Sequence[Array]) -> Region | None:
-    """Return the half line, of the input or of another number of the same place, that is right."""
-    bad = np.concatenate(wrong)
-    for name, values in _variables(samples):
-        right, off = values[~bad], values[bad]
+def _interval(entries: Entries) -> Region | None:
+    """Return the half line, of the input or of another value of the same place, that is right."""
+    for name, values in _variables(entries.values):
+        right, off = values[~entries.wrong], values[entries.wrong]
         if right.size < 2:
             continue
-        for kind, text, v in (("above", "{} >", values), ("below", "{} <", -values)):
-            low, high = v[~bad].min(), v[bad].max()
+        for sign, mark in ((1, ">"), (-1, "<")):
+            low, high = (sign * right).min(), (sign * off).max()
             if low > high:
-                bound = _between(high, low)
-                sign = 1 if kind == "above" else -1
-                where = text.format(name)
+                bound = sign * _between(high, low)
                 if bound == 0:
-                    return Region("sign", f"it is right only where {where} 0", 0.0)
-                sentence = f"it is right only where {where} {sign * bound:.3g} or so"
-                return Region("threshold", sentence, sign * bound)
-        if np.abs(right).max() < np.abs(off).min():
-            bound = _between(np.abs(right).max(), np.abs(off).min())
+                    return Region("sign", f"it is right only where {name} {mark} 0", 0.0)
+                where = f"it is right only where {name} {mark} {bound:.3g} or so"
+                return Region("threshold", where, bound)
+        right, off = np.abs(right), np.abs(off)
+        if right.max() < off.min():
+            bound = _between(right.max(), off.min())
             return Region("small", f"it is right only where |{name}| < {bound:.3g} or so", bound)
-        if np.abs(right).min() > np.abs(off).max():
-            bound = _between(np.abs(off).max(), np.abs(right).min())
-            if not np.abs(off).max():
+        if right.min() > off.max():
+            bound = _between(off.max(), right.min())
+            if not off.max():
                 return Region("large", f"it is right only where {name} is not 0", 0.0)
             return Region("large", f"it is right only where |{name}| > {bound:.3g} or so", bound)
     return None
@@ -111,21 +114,10 @@ def _between(low: float, high: float) -> float:
     return float((low + high) / 2)
 
 
-def _variables(samples: Sequence[Sample]) -> Iterator[tuple[str, Array]]:
-    """Yield what a region may be told by: a number for each entry of the input."""
-    if any(s.x is None for s in samples):
-        return
-    yield "x", np.concatenate([np.ravel(np.asarray(s.x, float)) for s in samples])
-    for name in samples[0].others:
-        if all(name in s.others and s.others[name][0].shape in {s.shape, ()} for s in samples):
-            yield (
-                name,
-                np.concatenate(
-                    [
-                        np.broadcast_to(np.asarray(s.others[name][0], float), s.shape).ravel()
-                        for s in samples
-                    ]
-                ),
-            )
-    if all(s.out is not None and s.out.shape == s.shape for s in samples):
-        yield "out", np.concatenate([np.ravel(np.asarray(s.out, float)) for s in samples])
+def _variables(values: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
+    """Yield what a region may be told by: values, and differences of two of them."""
+    yield from values.items()
+    names = [name for name in values if name != "out"]
+    for k, one in enumerate(names):
+        for other in names[k + 1 :]:
+            yield f"{one} - {other}", values[one] - values[other]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,21 +30,21 @@ class Sample:
         Of the m entries of the results by the n entries of the input.
     error : (m, n) array or float
         How far the measured numbers can be trusted.
-    x : array
+    x : array or None
         The input, of any shape with n entries.
     out : array or None
         The results, of any shape with m entries, where they are one array.
-    cotangent, pulled, measured_pull : (m,) and (n,) arrays or None
-        A generic cotangent, what the rule makes of it, and what it should make of it.
+    cotangent, pulled : (m,) and (n,) arrays or None
+        A generic cotangent, and what the rule makes of it.
     others : dict
         Other inputs by name: each its value and its measured Jacobian.
-    at_result : (m, n) array or None
-        The Jacobian measured where the input has the values of the result.
-    claimed_at_result : (m, n) array or None
-        The Jacobian claimed there.
+    at_result, claimed_at_result : (m, n) arrays or None
+        The Jacobian where the input has the values of the result, measured and claimed.
     sizes : dict
         Names for numbers that a factor may be, beside those that the shapes give: ``{"the batch
         size": 32}``.
+    name : str
+        What the input is called.
     """
 
     claimed: Array
@@ -53,17 +54,18 @@ class Sample:
     out: Array | None = None
     cotangent: Array | None = None
     pulled: Array | None = None
-    measured_pull: Array | None = None
     others: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
     at_result: Array | None = None
     claimed_at_result: Array | None = None
     sizes: Mapping[str, int] = field(default_factory=dict)
+    name: str = "x"
 
     @classmethod
     def of_gradient(cls, claimed: Any, measured: Any, error: Any = 0.0, **more: Any) -> Sample:
         """Return the sample of a gradient, in the shape of its input."""
         claimed, measured = np.asarray(claimed, float), np.asarray(measured, float)
         error = np.broadcast_to(np.asarray(error, float), measured.shape).reshape(1, -1)
+        more = {"x": np.full(measured.shape, np.nan), **more}
         return cls(claimed.reshape(1, -1), measured.reshape(1, -1), error, **more)
 
     @property
@@ -76,7 +78,7 @@ class Sample:
         """Shape of the result."""
         return (self.claimed.shape[0],) if self.out is None else self.out.shape
 
-    @property
+    @cached_property
     def tolerance(self) -> Array:
         """How far two derivatives may differ and still be the same."""
         size = np.abs(self.measured)
@@ -84,20 +86,88 @@ class Sample:
         allowed: Array = np.broadcast_to(self.error, size.shape) + NOISE * size + floor
         return allowed
 
-    @property
+    @cached_property
     def wrong(self) -> Array:
         """Which claims are wrong."""
         with np.errstate(invalid="ignore"):
             found: Array = ~(np.abs(self.claimed - self.measured) <= self.tolerance)
         return found
 
-    def is_pointwise(self) -> bool:
-        """Return whether each entry of the result depends on the same entry of the input."""
+    @cached_property
+    def entries(self) -> Entries:
+        """What is claimed and measured, number by number, with what it may depend on.
+
+        Of a function that works on each entry by itself, on what is broadcast too, there is one
+        number for each entry of the result; of others one for each entry of the input.
+        """
+        return self._pointwise() or self._by_column()
+
+    def _pointwise(self) -> Entries | None:
         m, n = self.measured.shape
-        if m != n or self.shape != self.out_shape:
-            return False
-        off = ~np.eye(n, dtype=bool)
-        return bool((np.abs(self.measured)[off] <= self.tolerance[off]).all())
+        try:
+            if self.x is None or self.out is None or n == 0:
+                return None
+            column = np.broadcast_to(np.arange(n).reshape(self.shape), self.out_shape).ravel()
+            values = {self.name: self.x, **{k: v for k, (v, _) in self.others.items()}}
+            values = {
+                k: np.broadcast_to(np.asarray(v, float), self.out_shape).ravel()
+                for k, v in values.items()
+            }
+        except ValueError:
+            return None
+        row = np.arange(m)
+        off = np.ones((m, n), bool)
+        off[row, column] = False
+        floor = NOISE * np.abs(self.measured).max(initial=0.0)
+        for jacobian in (self.measured, self.claimed):
+            if not (np.abs(jacobian[off]) <= self.tolerance[off] + floor).all():
+                return None
+        values["out"] = np.ravel(np.asarray(self.out, float))
+        at = (row, column)
+        return Entries(
+            self.claimed[at], self.measured[at], self.tolerance[at], self.wrong[at], values, True
+        )
+
+    def _by_column(self) -> Entries:
+        values = {} if self.x is None else {self.name: np.ravel(np.asarray(self.x, float))}
+        for name, (value, _) in self.others.items():
+            if value.shape == self.shape:
+                values[name] = np.ravel(np.asarray(value, float))
+        wrong = np.asarray(self.wrong.any(axis=0))
+        return Entries(
+            self.claimed.sum(axis=0),
+            self.measured.sum(axis=0),
+            self.tolerance.sum(axis=0),
+            wrong,
+            values,
+            False,
+        )
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Numbers of a sample in a row, with the values that they may depend on, by name."""
+
+    claimed: Array
+    measured: Array
+    tolerance: Array
+    wrong: Array
+    values: Mapping[str, Array]
+    pointwise: bool
+
+    @classmethod
+    def joined(cls, samples: Sequence[Sample]) -> Entries:
+        """Return the numbers of several samples, with the values that all of them have."""
+        some = [s.entries for s in samples]
+        names = [name for name in some[0].values if all(name in e.values for e in some)]
+        return cls(
+            np.concatenate([e.claimed for e in some]),
+            np.concatenate([e.measured for e in some]),
+            np.concatenate([e.tolerance for e in some]),
+            np.concatenate([e.wrong for e in some]),
+            {name: np.concatenate([e.values[name] for e in some]) for name in names},
+            all(e.pointwise for e in some),
+        )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Inputs to check an op at, drawn from its plain data: `domain`, `shapes` and `cases`."""
+"""Inputs to check a function at, drawn from plain data: its domain, shapes and cases."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_mnist.autograd import flatten
-from tinygrad_mnist.checking.problem import LINE, Problem, quiet, real_parts
+from tinygrad_mnist.checking.inputs import LINE, is_float, real_parts
+from tinygrad_mnist.checking.problem import NotFiniteError, Problem, quiet
+from tinygrad_mnist.checking.subjects import Subject
+from tinygrad_mnist.operation import Op
+from tinygrad_mnist.tensor import Tensor, raw
 
 if TYPE_CHECKING:
     import inspect
@@ -18,14 +22,16 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import SearchStrategy
 
-    from tinygrad_mnist.checking.problem import Interval
-    from tinygrad_mnist.operation import Op
+    from tinygrad_mnist.checking.inputs import Interval
 
     Choose = Callable[[Sequence[Any]], Any]  # takes one of several: the only chance in a draw
     Array = np.ndarray[Any, Any]
 
-SIZES = (2, 3, 1, 2, 3, 1, 4, 2, 3, 1, 5, 0)  # of an axis; an empty one leaves nothing to check
-SCALES = (1.0, 3.0, 0.3, 10.0, 100.0, 1e-3, 1e4)
+# What is simple comes first: where a search can choose, it ends there.
+SIZES = (1, 2, 3, 4, 2, 3, 1, 2, 3, 1, 5, 0)  # of an axis; an empty one leaves nothing to check
+EVEN = None  # not on a scale of its own, but anywhere up to 4
+SCALES = (1.0, EVEN, 3.0, 0.3, EVEN, 10.0, 100.0, 1e-3, 1e4, EVEN, 1e6, 1e-6)
+SIGNS = ("mixed", "mixed", "mixed", "positive", "negative")
 SPECIAL = (0.0, 1.0, -1.0, 2.0, -3.0, 0.5, 1e-6, -1e6)
 LAYOUTS = ("contiguous", "reversed", "strided", "transposed")
 REACH = 1e30  # the derivatives of larger results may not be finite
@@ -33,18 +39,18 @@ REACH = 1e30  # the derivatives of larger results may not be finite
 
 @dataclass(frozen=True)
 class Call:
-    """An op and arguments for it, by parameter name.
+    """A function and arguments for it, by parameter name.
 
     Attributes
     ----------
-    op : Op
+    subject : Subject
     arguments : dict
         Those of the case, which are constant, and the arrays that were drawn.
     drawn : dict
         For each parameter that arrays were drawn for, the interval that they lie in.
     """
 
-    op: Op
+    subject: Subject
     arguments: dict[str, Any]
     drawn: dict[str, Interval]
 
@@ -59,17 +65,28 @@ class Call:
         return self._bound().kwargs
 
     def _bound(self) -> inspect.BoundArguments:
-        bound = self.op.signature.bind_partial()
-        bound.arguments.update({n: self.arguments[n] for n in self.op.names if n in self.arguments})
+        bound = self.subject.signature.bind_partial()
+        names = [name for name in self.subject.names if name in self.arguments]
+        bound.arguments.update({name: self.arguments[name] for name in names})
         return bound
 
+    def results(self) -> list[Any]:
+        """Return the floating-point results: of an op called with arrays, else with Tensors."""
+        args, kwargs = self.args, self.kwargs
+        if not isinstance(self.subject.f, Op):
+            leaves, rebuild = flatten([list(args), kwargs])
+            args, kwargs = rebuild([Tensor(v) if is_float(v) else v for v in leaves])
+        with quiet():
+            results, _ = flatten(self.subject.f(*args, **kwargs))
+        return [raw(part) for result in results for part in real_parts(result)]
+
     def problem(self) -> Problem:
-        """Return the call as a point to check the op at."""
-        return Problem(self.op, self.args, self.kwargs, self.drawn)
+        """Return the call as a point to check the function at."""
+        return Problem(self.subject.f, self.args, self.kwargs, self.drawn, self.drawn)
 
 
-def calls(op: Op, case: int | None = None) -> SearchStrategy[Call]:
-    """Return a Hypothesis strategy of calls of an op; see `draw_call`."""
+def calls(op: Op | Subject, case: int | None = None) -> SearchStrategy[Call]:
+    """Return a Hypothesis strategy of calls of an op, or of any function; see `draw_call`."""
     from hypothesis import strategies as st
 
     @st.composite
@@ -79,7 +96,7 @@ def calls(op: Op, case: int | None = None) -> SearchStrategy[Call]:
     return drawn()
 
 
-def draw_call(op: Op, choose: Choose, case: int | None = None) -> Call:
+def draw_call(op: Op | Subject, choose: Choose, case: int | None = None) -> Call:
     """Draw a call of an op at which it is finite.
 
     Arrays are drawn for all parameters that have a gradient rule, no default and no value in the
@@ -102,12 +119,13 @@ def draw_call(op: Op, choose: Choose, case: int | None = None) -> Call:
     ValueError
         If the op lacks data: a value for a parameter, shapes that it takes, or a domain.
     """
+    op = Subject.of(op)
     number = choose(range(len(op.cases))) if case is None else case
     static = copy.deepcopy(op.cases[number])
     shapes = static.pop("shapes", op.shapes)
     domain = {**op.domain, **static.pop("domain", {})}
     for name in op.required:
-        if name not in op.rules and name not in static:
+        if name not in op.drawn and name not in static:
             raise ValueError(
                 f"nothing can be drawn for op {op.name!r}: its parameter {name!r} has no gradient "
                 f"rule, so a value must stand in cases, as in cases=({{{name!r}: ...}},)"
@@ -118,14 +136,15 @@ def draw_call(op: Op, choose: Choose, case: int | None = None) -> Call:
         for name, several in _draw_shapes(op, shapes, static, choose, least).items():
             intervals[name] = domain.get(name, LINE)
             arrays = [_draw_array(shape, intervals[name], choose) for shape in several]
-            arguments[name] = arrays if _is_list(op, name) else arrays[0]
+            arguments[name] = arrays if op.is_list(name) else arrays[0]
             axes += several
         try:
             return _settled(Call(op, arguments, intervals))
         except (ValueError, IndexError, ArithmeticError) as error:
             if least < 2 and any(n < 2 for shape in axes for n in shape):
                 continue
-            raise ValueError(
+            kind = NotFiniteError if isinstance(error, NotFiniteError) else ValueError
+            raise kind(
                 f"op {op.name!r} does not take arrays of shapes {', '.join(map(str, axes))}, drawn "
                 f"for its case {op.cases[number]}: {error}; its shapes={shapes!r} and "
                 f"domain={domain} must say what it takes"
@@ -133,21 +152,13 @@ def draw_call(op: Op, choose: Choose, case: int | None = None) -> Call:
     raise AssertionError("the last round returns or raises")
 
 
-def _is_list(op: Op, name: str) -> bool:
-    """Return whether a parameter is said to be a list of arrays."""
-    parameter = op.signature.parameters[name]
-    return parameter.kind is parameter.VAR_POSITIONAL or any(
-        word in str(parameter.annotation) for word in ("Sequence", "list", "tuple")
-    )
-
-
 def _draw_shapes(
-    op: Op, text: str | None, static: Mapping[str, Any], choose: Choose, least: int
+    op: Subject, text: str | None, static: Mapping[str, Any], choose: Choose, least: int
 ) -> dict[str, list[tuple[int, ...]]]:
     """Return the shapes to draw for each parameter: several for a list."""
-    free = [name for name in op.names if name in op.rules and name not in static]
+    free = [name for name in op.names if name in op.drawn and name not in static]
     names = [name for name in free if name in op.required]
-    lists = [name for name in names if _is_list(op, name)]
+    lists = [name for name in names if op.is_list(name)]
     groups = [["…"]] * (len(names) + 2 * len(lists)) if text is None else _read_groups(op, text)
     if not lists:
         names = [*names, *(name for name in free if name not in names)][
@@ -166,7 +177,7 @@ def _draw_shapes(
         for entry in dict.fromkeys(entry for group in groups for entry in group)
         if entry.isalpha()
     }
-    ranks = (1, 2, 0, 3) if all(group == ["…"] for group in groups) else (0, 1, 2)
+    ranks = (0, 1, 2, 3) if all(group == ["…"] for group in groups) else (0, 1, 2)
     rank = choose(ranks) if any("…" in group for group in groups) else 0
     batch = [max(choose(SIZES), least) for _ in range(rank)]
     shapes: dict[str, list[tuple[int, ...]]] = {}
@@ -184,7 +195,7 @@ def _draw_shapes(
     return shapes
 
 
-def _read_groups(op: Op, text: str) -> list[list[str]]:
+def _read_groups(op: Subject, text: str) -> list[list[str]]:
     """Return the entries of each shape in a text such as ``"(…,m,k),(…,k,n)"``."""
     entry = r"\s*(?:…|\.\.\.|[A-Za-z]|\d+)\s*"
     group = rf"\s*\((?:{entry}(?:,{entry})*)?,?\s*\)\s*"
@@ -210,7 +221,11 @@ def _draw_array(shape: tuple[int, ...], interval: Interval, choose: Choose) -> A
     random = np.random.default_rng(choose(range(1 << 16)))
     dtype = choose((np.float64, np.float64, np.float32))
     low, high = interval
-    size = choose(SCALES) * np.exp(random.normal(size=shape))  # most within a factor of 10
+    scale, signs = choose(SCALES), choose(SIGNS)
+    if scale is EVEN:
+        size = random.uniform(0, 4, shape)
+    else:
+        size = scale * np.exp(random.normal(size=shape))  # most within a factor of 10
     if np.isfinite(low) and np.isfinite(high):
         array = low + (high - low) / (1 + size ** random.choice((-1, 1), shape))
     elif np.isfinite(low):
@@ -219,6 +234,7 @@ def _draw_array(shape: tuple[int, ...], interval: Interval, choose: Choose) -> A
         array = high - size
     else:
         array = size * random.choice((-1, 1), shape)
+        array = {"positive": abs(array), "negative": -abs(array)}.get(signs, array)
     array = np.asarray(array)
     special = [value for value in SPECIAL if low < value < high]
     for _ in range(choose((0, 1, 2)) if array.size and special else 0):
@@ -246,14 +262,11 @@ def _settled(call: Call) -> Call:
 
     Raises
     ------
-    ValueError
+    NotFiniteError
         If they are not finite there either.
     """
     for _ in range(12):
-        with quiet():
-            results, _ = flatten(call.op(*call.args, **call.kwargs))
-        parts = [part for result in results for part in real_parts(result)]
-        if all((np.abs(part) < REACH).all() for part in parts):
+        if all((np.abs(result) < REACH).all() for result in call.results()):
             return call
         nearer = {}
         for name, interval in call.drawn.items():
@@ -261,7 +274,9 @@ def _settled(call: Call) -> Call:
             arrays, rebuild = flatten(call.arguments[name])
             nearer[name] = rebuild([middle + (a - middle) / a.dtype.type(4) for a in arrays])
         call = replace(call, arguments=call.arguments | nearer)
-    raise ValueError("its results are not finite, nor are they nearer to the middle of its domain")
+    raise NotFiniteError(
+        "its results are not finite, nor are they nearer to the middle of its domain"
+    )
 
 
 def _middle(interval: Interval) -> float:

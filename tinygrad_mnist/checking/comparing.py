@@ -1,0 +1,222 @@
+"""A check at one point: every entry if they are few, samples and projections if they are many."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tinygrad_mnist.checking.judging import Verdicts, judge
+from tinygrad_mnist.checking.kinks import is_kink
+from tinygrad_mnist.checking.measuring import LEVELS, Along, First, Second, generic
+from tinygrad_mnist.checking.noise import noise_of, what_is_there
+from tinygrad_mnist.checking.problem import RuleError, quiet
+from tinygrad_mnist.checking.promises import check_linear, check_modes, check_promises
+from tinygrad_mnist.checking.report import GradientError, Mismatch, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tinygrad_mnist.checking.inputs import Vector
+    from tinygrad_mnist.checking.problem import Problem
+
+PROJECTIONS = 6  # random directions that see all entries, where there are too many to see each
+AT_ONCE = 256  # entries between two looks at the clock
+PATIENCE = 2.0  # seconds without a word
+
+
+class Wrong(Exception):  # noqa: N818 - it is caught before anyone sees it
+    """Claims that differ from what was measured: what a `GradientError` is made of."""
+
+    def __init__(self, check: First | Second, verdicts: Verdicts, rows: Vector) -> None:
+        super().__init__()
+        self.check, self.verdicts, self.rows = check, verdicts, rows
+
+    def mismatch(self) -> Mismatch:
+        """Return the worst entry."""
+        check, verdicts = self.check, self.verdicts
+        places = np.searchsorted(verdicts.rows, self.rows)
+        worst = places[np.argmax(verdicts.difference()[places])]
+        row, problem = int(verdicts.rows[worst]), check.problem
+        part = problem.part_of(row)
+        inside = (part.start <= verdicts.rows) & (verdicts.rows < part.stop)
+        return Mismatch(
+            problem.name,
+            part.name,
+            check.order,
+            part.index(row),
+            float(problem.x[row]),
+            float(verdicts.claimed[worst]),
+            float(verdicts.measured[worst]),
+            float(verdicts.tolerance[worst]),
+            int(((part.start <= self.rows) & (self.rows < part.stop)).sum()),
+            int(inside.sum()),
+        )
+
+
+def check_point(problem: Problem, order: int, seed: int, max_evaluations: int) -> Report:
+    """Check a function at one point.
+
+    Raises
+    ------
+    Wrong
+        If a number is.
+    GradientError
+        If something else is.
+    """
+    at = 1
+    try:
+        with quiet():
+            random = np.random.default_rng(seed)
+            report = Report(problem.name, order, points=1)
+            first = First(problem, generic(random, problem.out.size))
+            check_promises(problem, first)
+            report += _compare(first, random, max_evaluations)
+            check_linear(problem, first)
+            if order == 2:
+                at = 2
+                v = problem.steps * generic(random, problem.x.size)
+                check_modes(problem, first, v)
+                report += _compare(Second(first, v), random, max_evaluations)
+    except RuleError as error:
+        if "read-only" in str(error):
+            text = f"writes to an array that it was given ({error}): write to a copy"
+        else:
+            text = f"fails at order {at}: {error}"
+        raise GradientError(f"a rule of {problem.name} {text}") from error
+    return report
+
+
+def _compare(check: First | Second, random: np.random.Generator, max_evaluations: int) -> Report:
+    """Judge every entry, or as many as the evaluations allow; raise if one is wrong."""
+    size = check.problem.x.size
+    notes: tuple[str, ...] = ()
+    rows = np.arange(size)
+    if isinstance(check, First) and 2 * LEVELS * size > max_evaluations:
+        suspects, notes = _project(check, random)
+        rows = _sampled(check, suspects, max_evaluations // (4 * LEVELS), random)
+        notes = (f"{rows.size:,} of {size:,} entries were looked at one by one", *notes)
+    verdicts = _judge_all(check, rows)
+    return _decided(check, verdicts, random, notes)
+
+
+def _judge_all(check: First | Second, rows: Vector) -> Verdicts:
+    """Judge entries, and say how far it is if that takes long and someone watches."""
+    parts = [
+        judge(check, check.problem.x, some)
+        for some in _watched(check.problem.name, rows, check.order)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    fields = Verdicts.__dataclass_fields__
+    return Verdicts(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+
+
+def _watched(name: str, rows: Vector, order: int) -> Iterator[Vector]:
+    if order == 2 or rows.size <= AT_ONCE:  # one direction measures all
+        yield rows
+        return
+    start, shown = time.monotonic(), False
+    for done in range(0, rows.size, AT_ONCE):
+        if sys.stderr.isatty() and time.monotonic() - start > PATIENCE:
+            sys.stderr.write(f"\rgradcheck of {name}: {done:,} of {rows.size:,} entries")
+            shown = True
+        yield rows[done : done + AT_ONCE]
+    if shown:
+        sys.stderr.write("\r\033[K")
+
+
+def _decided(
+    check: First | Second, verdicts: Verdicts, random: np.random.Generator, notes: tuple[str, ...]
+) -> Report:
+    """Give what looks wrong its second opinions: rounding, noise, a kink; raise if it stays so."""
+    problem = check.problem
+    suspects = verdicts.rows[verdicts.wrong]
+    if suspects.size:
+        suspects = suspects[judge(check.lenient(), problem.x, suspects).wrong]
+    noisy = 0
+    if suspects.size and not np.isnan(verdicts.claimed).any():
+        noise = noise_of(check, suspects)
+        if noise is not None:
+            again = judge(noise.check.lenient(), problem.x, suspects)
+            notes = (*notes, noise.sentence)
+            noisy = int((~again.wrong & ~again.known).sum())
+            suspects = suspects[again.wrong]
+    if suspects.size and not is_kink(check, verdicts, suspects, random):
+        raise Wrong(check, verdicts, suspects)
+    judged = verdicts.known & ~verdicts.wrong
+    kinks, unknown = suspects.size, verdicts.rows[~verdicts.known]
+    if unknown.size:
+        there = what_is_there(check, verdicts)
+        if not there.jump and is_kink(check, verdicts, unknown, random):
+            kinks, unknown = kinks + unknown.size, unknown[:0]
+        else:
+            notes = (*notes, *there.sentences)
+            unknown = np.setdiff1d(unknown, there.without)
+    return Report(
+        problem.name,
+        check.order,
+        compared=int(verdicts.known.sum()) + (kinks - suspects.size) - noisy,
+        kinks=kinks,
+        unjudged=unknown.size + noisy,
+        worst=float(verdicts.difference()[judged].max(initial=0.0)),
+        notes=notes,
+    )
+
+
+# Many entries -------------------------------------------------------------------------------------
+
+
+def _project(first: First, random: np.random.Generator) -> tuple[list[int], tuple[str, ...]]:
+    """Return entries that random directions through all of them lead to, if claims differ there."""
+    problem = first.problem
+    found = []
+    for _ in range(PROJECTIONS):
+        direction = problem.steps * generic(random, problem.x.size)
+        if _differs(first, direction):
+            found += _narrowed(first, direction)
+            if len(found) > PROJECTIONS:
+                break
+    return found, (f"all of them by {PROJECTIONS} random directions",)
+
+
+def _differs(first: First, direction: Vector) -> bool:
+    along = Along(first, direction[np.newaxis])
+    one = np.zeros(1, int)
+    return bool(
+        judge(along, first.problem.x, one).wrong[0]
+        and judge(along.lenient(), first.problem.x, one).wrong[0]
+    )
+
+
+def _narrowed(first: First, direction: Vector) -> list[int]:
+    """Return where along a direction the claim differs: by halves, as long as one of them shows."""
+    here = np.flatnonzero(direction)
+    while here.size > 1:
+        for half in np.array_split(here, 2):
+            part = np.zeros_like(direction)
+            part[half] = direction[half]
+            if _differs(first, part):
+                here = half
+                break
+        else:
+            break
+    return [int(k) for k in here[:AT_ONCE]]
+
+
+def _sampled(first: First, suspects: list[int], count: int, random: np.random.Generator) -> Vector:
+    """Return entries to look at: suspects, ends and extremes of each input, and some at random."""
+    chosen = set(suspects)
+    claimed = np.abs(first.claim(first.problem.x))
+    for part in first.problem.parts:
+        size = part.stop - part.start
+        if size:
+            inside = claimed[part.start : part.stop]
+            chosen |= {part.start, part.stop - 1}
+            chosen |= {part.start + int(np.argmax(inside)), part.start + int(np.argmin(inside))}
+            some = max(1, count // len(first.problem.parts))
+            picks = random.choice(size, min(size, some), replace=False)
+            chosen |= {part.start + int(k) for k in picks}
+    return np.array(sorted(chosen))

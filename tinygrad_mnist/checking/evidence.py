@@ -1,0 +1,229 @@
+"""Evidence for a diagnosis: claimed and measured Jacobians at the counterexample and elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tinygrad_mnist.checking.judging import STEPS
+from tinygrad_mnist.checking.measuring import First, Second, generic, slopes
+from tinygrad_mnist.checking.report import Curve
+from tinygrad_mnist.checking.sample import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tinygrad_mnist.checking.comparing import Wrong
+    from tinygrad_mnist.checking.inputs import Part, Vector
+    from tinygrad_mnist.checking.problem import Problem
+
+WHOLE = 1024  # entries of a Jacobian that is measured whole
+COLUMNS = 48  # that are looked at in a larger one
+ROWS = 3  # random cotangents that stand for a larger one's rows
+SCALES = (1.0, 1.0, 0.3, 3.0, 0.03, 10.0, 1.0, 1.0)  # of other points, relative to this one
+SURE = 1e-3  # samples measured worse than this tell nothing
+POINTS = 81  # of a curve
+
+
+def samples_of(wrong: Wrong, others: Iterable[Problem]) -> list[Sample]:
+    """Return claimed and measured derivatives by the input that was found wrong.
+
+    Parameters
+    ----------
+    wrong : Wrong
+    others : iterable of Problem
+        The same function at other points, also of other shapes.
+    """
+    random = np.random.default_rng(0)
+    problem, name, order = wrong.check.problem, wrong.mismatch().parameter, wrong.check.order
+    found = []
+    for there in (problem, *_moved(problem, name, random), *others):
+        part = next((part for part in there.parts if part.name == name), None)
+        if part is None or part.start == part.stop or not there.out.size:
+            continue
+        sample = _first(there, part, random) if order == 1 else _second(there, part, random)
+        if sample is not None and _is_sure(sample):
+            found.append(sample)
+    return found
+
+
+def _moved(problem: Problem, name: str, random: np.random.Generator) -> Iterator[Problem]:
+    """Yield the function at generic points of several scales, then where entries are equal."""
+    for n, scale in enumerate(SCALES):
+        x = problem.x.copy()
+        for part in problem.parts:
+            x[part.start : part.stop] = _within(part, scale, n, random)
+        yield from _at(problem, x)
+    x = x.copy()
+    for part in problem.parts:
+        if part.name == name and part.stop - part.start > 1:
+            x[part.start : part.stop] = x[part.start]
+            yield from _at(problem, x)
+
+
+def _at(problem: Problem, x: Vector) -> Iterator[Problem]:
+    try:
+        yield problem.moved(x)
+    except Exception:  # noqa: BLE001 - the user's function may refuse a point in any way
+        return
+
+
+def _within(part: Part, scale: float, n: int, random: np.random.Generator) -> Vector:
+    """Return generic numbers inside an input's interval, all positive in one of three."""
+    low, high = part.interval
+    size = part.stop - part.start
+    sign = 1.0 if n % 3 == 1 else random.choice((-1.0, 1.0), size)
+    numbers: Vector = scale * sign * np.exp(random.uniform(-1.0, 1.0, size))
+    if np.isfinite(low) and np.isfinite(high):
+        numbers = low + (high - low) / (1 + np.abs(numbers))
+    elif np.isfinite(low):
+        numbers = low + np.abs(numbers)
+    elif np.isfinite(high):
+        numbers = high - np.abs(numbers)
+    return numbers
+
+
+def _is_sure(sample: Sample) -> bool:
+    size = np.abs(sample.measured).max(initial=0.0) + np.abs(sample.claimed).max(initial=0.0)
+    return bool(np.isfinite(sample.error).all() and np.max(sample.error) <= SURE * (size + 1e-300))
+
+
+# One sample ---------------------------------------------------------------------------------------
+
+
+def _first(problem: Problem, part: Part, random: np.random.Generator) -> Sample | None:
+    n, m = part.stop - part.start, problem.out.size
+    cotangent = generic(random, m)
+    pulled = problem.pull(problem.x, cotangent)[part.start : part.stop]
+    if n * m > WHOLE:
+        return _large(problem, part, random)
+    claimed = _claimed(problem, part)
+    measured, error = _columns(problem.value, problem, part)
+    one = len(problem.out_shapes) == 1
+    others = {
+        other.name: (_values(problem, other), _columns(problem.value, problem, other)[0])
+        for other in problem.parts
+        if other.name != part.name and m * (other.stop - other.start) <= WHOLE
+    }
+    out = problem.out.reshape(problem.out_shapes[0]) if one else None
+    at_result, claimed_at_result = _at_result(problem, part, out)
+    return Sample(
+        claimed,
+        measured,
+        error,
+        x=_values(problem, part),
+        out=out,
+        cotangent=cotangent,
+        pulled=pulled,
+        others=others,
+        at_result=at_result,
+        claimed_at_result=claimed_at_result,
+        name=part.name,
+    )
+
+
+def _claimed(problem: Problem, part: Part) -> Vector:
+    """Return the Jacobian that the rules claim: a row for each entry of the results."""
+    rows = [
+        problem.pull(problem.x, row)[part.start : part.stop] for row in np.eye(problem.out.size)
+    ]
+    return np.array(rows).reshape(problem.out.size, part.stop - part.start)
+
+
+def _values(problem: Problem, part: Part) -> Vector:
+    return problem.x[part.start : part.stop].reshape(part.shape)
+
+
+def _at_result(
+    problem: Problem, part: Part, out: Vector | None
+) -> tuple[Vector | None, Vector | None]:
+    """Return the Jacobian where the input has the values of the result, measured and claimed."""
+    low, high = part.interval
+    if out is None or out.shape != part.shape or not ((low < out) & (out < high)).all():
+        return None, None
+    x = problem.x.copy()
+    x[part.start : part.stop] = out.ravel()
+    for there in _at(problem, x):
+        measured, error = _columns(problem.value, there, part)
+        if not np.isfinite(error).all():
+            return None, None
+        return measured, _claimed(there, part)
+    return None, None
+
+
+def _large(problem: Problem, part: Part, random: np.random.Generator) -> Sample:
+    """Return some columns of a Jacobian, under random cotangents."""
+    n = part.stop - part.start
+    picks = np.sort(random.choice(n, min(n, COLUMNS), replace=False))
+    cotangents = np.array([generic(random, problem.out.size) for _ in range(ROWS)])
+    claimed = [problem.pull(problem.x, c)[part.start + picks] for c in cotangents]
+    measured, error = _columns(lambda x: cotangents @ problem.value(x), problem, part, picks)
+    return Sample(
+        np.array(claimed), measured, error, x=problem.x[part.start + picks], name=part.name
+    )
+
+
+def _second(problem: Problem, part: Part, random: np.random.Generator) -> Sample | None:
+    """Return the Hessian of <cotangent, results> by one input, claimed and measured."""
+    n = part.stop - part.start
+    picks = np.sort(random.choice(n, min(n, COLUMNS), replace=False))
+    first = First(problem, generic(random, problem.out.size))
+    rows = []
+    for k in picks:
+        v = np.zeros(problem.x.size)
+        v[part.start + k] = 1.0
+        rows.append(Second(first, v).claim(problem.x)[part.start + picks])
+    measured, error = _columns(
+        lambda x: problem.pull(x, first.cotangent)[part.start + picks], problem, part, picks
+    )
+    x = _values(problem, part) if n == picks.size else problem.x[part.start + picks]
+    return Sample(np.array(rows), measured, error, x=x, name=part.name)
+
+
+def _columns(
+    value: Callable[[Vector], Vector], problem: Problem, part: Part, picks: Vector | None = None
+) -> tuple[Vector, Vector]:
+    """Return the measured columns of a Jacobian, each with the step that measures it best."""
+    rows = part.start + (np.arange(part.stop - part.start) if picks is None else picks)
+    axes = np.zeros((rows.size, problem.x.size))
+    axes[np.arange(rows.size), rows] = problem.steps[rows]
+    best, least = None, None
+    for step in STEPS[:4]:
+        slope, error, _ = slopes(value, problem.x, axes, step, problem.coarse, near=problem.near)
+        if best is None or least is None:
+            best, least = slope, error
+        else:
+            better = error < least
+            best, least = np.where(better, slope, best), np.where(better, error, least)
+    assert best is not None
+    assert least is not None
+    scale = problem.steps[rows]
+    return (best / scale[:, np.newaxis]).T, (least / scale[:, np.newaxis]).T
+
+
+# Curves -------------------------------------------------------------------------------------------
+
+
+def curve_of(wrong: Wrong) -> Curve | None:
+    """Return claimed and measured derivative by the worst entry, along that entry."""
+    check, mismatch = wrong.check, wrong.mismatch()
+    problem = check.problem
+    part = next(part for part in problem.parts if part.name == mismatch.parameter)
+    row = part.start + int(np.ravel_multi_index(mismatch.index, part.shape) if part.shape else 0)
+    at, reach, (low, high) = mismatch.at, 2 * problem.steps[row], part.interval
+    start, stop = max(at - reach, (low + at) / 2), min(at + reach, (high + at) / 2)
+    t = np.unique([*np.linspace(start, stop, POINTS), at])
+    claimed, measured, error = [], [], []
+    for value in t:
+        x = problem.x.copy()
+        x[row] = value
+        try:
+            one = check.claim(x)[row]
+            slope, wide, _, _ = check.measure(x, np.array([row]), 1e-3)
+        except Exception:  # noqa: BLE001 - the user's function may refuse a point in any way
+            one, slope, wide = np.nan, np.array([np.nan]), np.array([np.nan])
+        claimed.append(float(one))
+        measured.append(float(slope[0]) if np.isfinite(wide[0]) else np.nan)
+        error.append(float(wide[0]))
+    return Curve(mismatch.entry, at, t, np.array(claimed), np.array(measured), np.array(error))

@@ -1,0 +1,189 @@
+"""gradcheck: the gradient of a function, an op or a module, at a point or wherever it is wrong."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_mnist.checking.comparing import Wrong, check_point
+from tinygrad_mnist.checking.diagnosis import diagnose
+from tinygrad_mnist.checking.evidence import curve_of, samples_of
+from tinygrad_mnist.checking.pasting import line_of_call, line_of_inputs
+from tinygrad_mnist.checking.problem import Problem, quiet
+from tinygrad_mnist.checking.report import Fault, GradientError, GradientWarning, Report
+from tinygrad_mnist.checking.sample import Diagnosis
+from tinygrad_mnist.checking.sampling import Call
+from tinygrad_mnist.checking.searching import Search
+from tinygrad_mnist.checking.subjects import Subject, read_domain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from tinygrad_mnist.checking.inputs import Interval
+
+ELSEWHERE = 16  # calls beside the counterexample that a diagnosis looks at
+
+
+def gradcheck(
+    f: Callable[..., Any] | Call,
+    *inputs: Any,
+    order: int = 2,
+    seed: int = 0,
+    examples: int = 50,
+    domain: Mapping[str, Interval] | Interval | None = None,
+    shapes: str | None = None,
+    max_evaluations: int = 10_000,
+    strict: bool = False,
+) -> Report:
+    """Compare the gradient of `f` with differences of its values.
+
+    Every entry is compared, under a random cotangent, in float64, with steps relative to the
+    entry that stay inside the domain. At order 2 so is the gradient of the gradient along a
+    random vector, and forward mode with reverse mode. An entry at a kink agrees if it lies among
+    the derivatives around the kink; NaN agrees with nothing.
+
+    Without inputs it searches for a counterexample: shapes that `f` accepts are found by trying,
+    numbers are drawn, and what fails is made as simple as it can be. Every run draws the same.
+
+    Parameters
+    ----------
+    f : callable, Op, Module or Call
+        Takes and returns arrays, or nested lists, tuples and dicts of them. The parameters of a
+        module, also of one among the inputs, are inputs too. A `Call` brings its inputs.
+    *inputs
+        Where: arrays, Tensors, floats, or nested structures. What is not of floating-point
+        numbers, or has no gradient rule, is constant. By default they are searched for.
+    order : {1, 2}, optional
+    seed : int, optional
+        Of the random cotangents, and of what is drawn: another one searches elsewhere.
+    examples : int, optional
+        At how many inputs to check a function that was given none.
+    domain : dict or (low, high), optional
+        Open intervals that inputs stay in, by parameter name, or one for all.
+    shapes : str, optional
+        Relation of the shapes that are drawn, such as ``"(…,m,k),(…,k,n)"``.
+    max_evaluations : int, optional
+        About how many calls of `f` one point may cost. Where that does not suffice for all entries,
+        some are looked at one by one, and all of them along a few random directions.
+    strict : bool, optional
+        Raise where the verdict is inconclusive, instead of warning.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    GradientError
+        If a gradient is wrong, has another shape or dtype than its input, or if a rule changes
+        an array that it was given. Its ``report`` says where, and what the pattern of it is.
+    TypeError
+        If there is nothing to check at, or nothing to differentiate.
+    ValueError
+        If `f` is random, is not finite there, or lacks data to draw inputs from.
+
+    Warns
+    -----
+    GradientWarning
+        If the verdict is inconclusive.
+
+    Examples
+    --------
+    >>> gradcheck(lambda x, y: np.exp(x) * y, 0.5, np.array([1.0, 2.0])).compared
+    6
+    """
+    if order not in {1, 2}:
+        raise ValueError(f"gradcheck knows order 1 and order 2; got order={order}")
+    if isinstance(f, Call):
+        return _at_call(f, order, seed, max_evaluations)
+    if inputs:
+        report = _at_inputs(f, inputs, order, seed, domain, max_evaluations)
+    else:
+        subject = Subject.of(f).given(domain, shapes)
+        report = _searched(Search(subject, order, seed, examples, max_evaluations))
+    if report.verdict == "inconclusive":
+        if strict:
+            raise GradientError(report, None, report)
+        warnings.warn(str(report), GradientWarning, stacklevel=2)
+    return report
+
+
+def _at_inputs(
+    f: Callable[..., Any],
+    inputs: tuple[Any, ...],
+    order: int,
+    seed: int,
+    domain: Mapping[str, Interval] | Interval | None,
+    max_evaluations: int,
+) -> Report:
+    """Check a function at inputs that were given."""
+    said = {}
+    if domain is not None:
+        subject = Subject.of(f)
+        said = read_domain(domain, subject.name, subject.names)
+    problem = Problem(f, inputs, domain=said)
+    try:
+        return check_point(problem, order, seed, max_evaluations)
+    except (Wrong, GradientError) as error:
+        line = line_of_inputs(f, inputs, said, order, seed)
+        raise _explained(error, problem, Report(problem.name, order), line) from None
+
+
+def _at_call(call: Call, order: int, seed: int, max_evaluations: int) -> Report:
+    """Check a function at inputs that were drawn."""
+    problem = call.problem()
+    try:
+        return check_point(problem, order, seed, max_evaluations)
+    except (Wrong, GradientError) as error:
+        line = line_of_call(call, order, seed)
+        raise _explained(error, problem, Report(problem.name, order), line) from None
+
+
+def _searched(search: Search) -> Report:
+    """Check a function where a search leads."""
+    found = search.run()
+    if found is None:
+        return search.report
+    line = line_of_call(found.call, search.order, found.seed)
+    problems = _problems(search.others(ELSEWHERE))
+    raise _explained(found.error, found.call.problem(), search.report, line, problems)
+
+
+def _problems(calls: Iterable[Call]) -> Iterator[Problem]:
+    for call in calls:
+        try:
+            yield call.problem()
+        except (ValueError, GradientError):
+            continue
+
+
+def _explained(
+    error: Wrong | GradientError,
+    problem: Problem,
+    report: Report,
+    line: str,
+    others: Iterable[Problem] = (),
+) -> GradientError:
+    """Return the error that the user sees, with a report that carries all there is to know."""
+    inputs = problem.inputs.named
+    if isinstance(error, Wrong):
+        mismatch = error.mismatch()
+        with quiet():
+            diagnosis, curve = _diagnosed(error, others), curve_of(error)
+        fault = Fault(str(mismatch), mismatch, diagnosis, inputs, line, curve)
+    else:
+        fault = Fault(str(error), inputs=inputs, line=line)
+    return GradientError(fault, fault.mismatch, replace(report, fault=fault))
+
+
+def _diagnosed(wrong: Wrong, others: Iterable[Problem]) -> Diagnosis:
+    """Return the pattern of what is wrong, as far as numbers tell."""
+    found = diagnose(samples_of(wrong, others))
+    if wrong.check.order == 1 or found.pattern in {"sign", "factor", "not finite"}:
+        return found
+    hidden = "the rule uses a value that the graph does not see"
+    if found.pattern == "zero":
+        return Diagnosis("unseen", f"{hidden}: the gradient of the gradient is 0")
+    where = f" ({found})" if found and found.pattern == "region" else ""
+    return Diagnosis("unseen", f"{hidden}{where}", found.factor, found.region)

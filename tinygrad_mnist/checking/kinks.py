@@ -1,0 +1,117 @@
+"""Points on a kink: a claim there must lie among the derivatives around it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tinygrad_mnist.checking.judging import NOTHING, judge
+from tinygrad_mnist.checking.measuring import generic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tinygrad_mnist.checking.inputs import Vector
+    from tinygrad_mnist.checking.judging import Verdicts
+    from tinygrad_mnist.checking.measuring import Check
+
+AROUND = (1e-3, 1e-6, 1e-9)  # how far from a kink, relative to a step, its sides are looked at
+DIRECTIONS = 8  # that move several entries at once
+SIDES = 32  # how many pairs of points around a kink are looked at before a claim is called wrong
+
+
+def is_kink(check: Check, verdicts: Verdicts, rows: Vector, random: np.random.Generator) -> bool:
+    """Return whether claims lie among those at points around x, which are right there.
+
+    Every convex combination of the derivatives around a kink is a subgradient in Clarke's sense
+    [1]_, so equal shares at ties pass. A smooth function has one derivative around x, and a claim
+    far from it is wrong; so are claims whose sum differs where all around agree on the sum, as when
+    both of two equal entries are given the whole gradient.
+
+    References
+    ----------
+    .. [1] F. H. Clarke, "Generalized gradients and applications", 1975.
+    """
+    places = np.searchsorted(verdicts.rows, rows)
+    claimed, measured = verdicts.claimed[places], verdicts.measured[places]
+    if not np.isfinite(claimed).all():
+        return False
+    off = np.abs(claimed - measured)
+    return any(_is_surrounded(check, claimed, off, rows, around, random) for around in AROUND)
+
+
+def _is_surrounded(
+    check: Check,
+    claimed: Vector,
+    off: Vector,
+    rows: Vector,
+    around: float,
+    random: np.random.Generator,
+) -> bool:
+    """Return whether claims lie between those to both sides of x, each and together.
+
+    Of these the first two are measured, so well that what is off at x would be seen.
+    """
+    problem = check.problem
+    within = around / 200 * np.array((1.0, 0.1, 0.01))
+    found: list[Vector] = []
+    for n, shift in enumerate(_shifts(problem.x.size, rows, random)):
+        for side in (1.0, -1.0):
+            x = problem.x + side * around * shift * problem.steps
+            if n == 0:
+                one = judge(check, x, rows, within)
+                if one.wrong.any() or not (one.known & (one.tolerance < off / 10)).all():
+                    return False
+            beside = check.claim(x)
+            if np.isfinite(beside).all():
+                found.append(beside)
+        if n >= 3 and found:
+            beside = np.array(found)
+            if _inside(claimed, beside[:, rows], 0.0).all() and _together(check, beside, random):
+                return True
+    return False
+
+
+def _inside(claimed: Vector, beside: Vector, wider: float) -> Vector:
+    """Return which claims lie between the smallest and the largest around."""
+    low, high = beside.min(axis=0), beside.max(axis=0)
+    slack = NOTHING * (np.abs(claimed) + np.abs(low)) + wider * (high - low)
+    within: Vector = (low - slack <= claimed) & (claimed <= high + slack)
+    return within
+
+
+def _together(check: Check, beside: Vector, random: np.random.Generator) -> bool:
+    """Return whether claims lie inside along directions that move several entries too.
+
+    A random direction may be one of the few in which nothing that was looked at goes as far as the
+    claim may, so there is some room; all entries together must lie inside as they are.
+    """
+    claimed, steps = check.claim(check.problem.x), check.problem.steps
+    spread = np.ptp(beside, axis=0)
+    kinked = np.flatnonzero(spread > NOTHING * np.abs(beside).max(axis=0))
+    if kinked.size < 2:
+        return True
+    beside, claimed, steps = beside[:, kinked], claimed[kinked], steps[kinked]
+    alike = np.array([np.ones(kinked.size), steps]).T
+    mixed = generic(random, kinked.size * DIRECTIONS).reshape(kinked.size, DIRECTIONS)
+    mixed *= steps[:, np.newaxis]
+    return bool(
+        _inside(claimed @ alike, beside @ alike, 0.0).all()
+        and _inside(claimed @ mixed, beside @ mixed, 0.5).all()
+    )
+
+
+def _shifts(size: int, rows: Vector, random: np.random.Generator) -> Iterator[Vector]:
+    """Yield ways to leave a kink: in a random direction, in the order of entries, one by one."""
+    yield generic(random, size)
+    rising = 0.5 + np.arange(size) / max(1, size)
+    yield rising
+    yield 2 - rising
+    for n in range(SIDES):
+        shift = generic(random, size)
+        if n % 2:
+            shift = np.abs(shift)
+        if n % 4 > 1:  # what happens where one entry stands out, or stays
+            shift[random.choice(rows)] *= random.choice((0.01, 3.0))
+        yield shift

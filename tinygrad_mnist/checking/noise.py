@@ -1,0 +1,161 @@
+"""Functions whose values are uncertain beyond rounding, and functions that jump."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tinygrad_mnist.checking.measuring import First, Second
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tinygrad_mnist.checking.inputs import Vector
+    from tinygrad_mnist.checking.judging import Verdicts
+
+POINTS = 9  # in a row, for each estimate
+APART = 1e-5  # of them, relative to a step: a smooth function is a parabola on this scale
+WINDOWS = (-0.013, 0.0, 0.017)  # where rows of points are laid, relative to a step
+LOUD = 30  # how many times its rounding a function's noise is worth a word
+NAMED = 3  # how many entries are named
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A check that allows for the noise of the function, and what to say of it."""
+
+    check: First | Second
+    sentence: str
+
+
+def noise_of(check: First | Second, rows: Vector) -> Noise | None:
+    """Return the check with allowance for the noise of its function, if there is any to speak of.
+
+    The noise is estimated from differences of high order over points close together, where a smooth
+    function has none left [1]_. It is sought beside the point too, for a kink is no noise.
+
+    References
+    ----------
+    .. [1] J. J. Moré and S. M. Wild, "Estimating computational noise", 2011.
+    """
+    problem = check.problem
+    direction = np.zeros(problem.x.size)
+    direction[rows] = problem.steps[rows]
+    if isinstance(check, Second):
+        direction = check.v
+        noise = _estimate(check.gradient, problem.x, direction)
+        loud = noise > LOUD * problem.coarse * check.scale
+        what, size = "gradient", check.scale
+    else:
+        noise = _estimate(problem.value, problem.x, direction)
+        loud = noise > LOUD * problem.eps * np.abs(problem.out)
+        what, size = "values", np.abs(problem.out)
+    if not loud.any():
+        return None
+    share = float(np.max(noise[loud] / (size[loud] + 1e-300)))
+    sentence = f"noise: the {what} of {problem.name} are uncertain by {share:.1g} of their size"
+    allowing = copy.copy(check)
+    if isinstance(allowing, Second):
+        allowing.noise = noise
+    else:
+        allowing.problem = copy.copy(problem)
+        allowing.problem.noise = noise
+    return Noise(allowing, sentence)
+
+
+def _estimate(value: Callable[[Vector], Vector], x: Vector, direction: Vector) -> Vector:
+    """Return the standard deviation of each value's noise: the middle one of several estimates."""
+    found = []
+    for window in WINDOWS:
+        table = np.array(
+            [value(x + (window + APART * k) * direction) for k in range(-(POINTS // 2), 5)]
+        )
+        estimates = []
+        for n in range(1, POINTS - 2):
+            table = table[1:] - table[:-1]
+            if n >= 4:
+                gamma = math.factorial(n) ** 2 / math.factorial(2 * n)
+                estimates.append(np.sqrt(gamma * np.mean(table**2, axis=0)))
+        found.append(np.min(estimates, axis=0))
+    middle: Vector = np.nan_to_num(np.median(found, axis=0), posinf=0.0)
+    return middle
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """What keeps entries from being judged.
+
+    Attributes
+    ----------
+    sentences : tuple of str
+    jump : bool
+        Whether the values jump.
+    without : list of int
+        Entries that have no second derivative, for the gradient jumps: nothing is left to judge.
+    """
+
+    sentences: tuple[str, ...]
+    jump: bool
+    without: list[int]
+
+
+def what_is_there(check: First | Second, verdicts: Verdicts) -> Obstacle:
+    """Return what keeps entries from being judged: a jump, an infinite slope, noise."""
+    problem, said, jump, without = check.problem, [], False, []
+    unknown = np.flatnonzero(~verdicts.known)
+    if isinstance(check, Second):
+        across = _jumps(check.gradient, problem.x, check.v, problem.coarse)
+        without = [int(row) for row in verdicts.rows[unknown] if across[row]]
+    for place in unknown:
+        row = int(verdicts.rows[place])
+        part = problem.part_of(row)
+        index = ", ".join(map(str, part.index(row)))
+        at = f"{part.name}[{index}]" if index else part.name
+        at += f" = {problem.x[row]:.9g}"
+        order = "" if check.order == 1 else ", at order 2"
+        if np.isinf(verdicts.claimed[place]):
+            said.append(f"an infinite slope is claimed at {at}, and differences grow there{order}")
+        elif isinstance(check, First) and _values_jump(check, row):
+            jump = True
+            said.append(f"a jump at {at}: a derivative does not apply there")
+        elif row in without:
+            said.append(f"a kink at {at}: there is no second derivative")
+        else:
+            said.append(
+                f"differences are too uncertain at {at}{order}: claimed "
+                f"{verdicts.claimed[place]:.3g}, measured {verdicts.measured[place]:.3g} ± "
+                f"{verdicts.tolerance[place]:.1g}"
+            )
+        if len(said) == NAMED and unknown.size > NAMED:
+            said.append(f"and so at {unknown.size - NAMED:,} more")
+            break
+    return Obstacle(tuple(said), jump, without)
+
+
+def _values_jump(first: First, row: int) -> bool:
+    axis = np.zeros(first.problem.x.size)
+    axis[row] = first.problem.steps[row]
+    problem = first.problem
+    return bool(_jumps(problem.value, problem.x, axis, problem.coarse).any())
+
+
+def _jumps(
+    value: Callable[[Vector], Vector], x: Vector, direction: Vector, coarse: float
+) -> Vector:
+    """Return which values differ across the point, however close to it, and not beside it."""
+
+    def across(x: Vector, step: float) -> Vector:
+        apart: Vector = np.abs(value(x + step * direction) - value(x - step * direction))
+        return apart
+
+    near, nearer = across(x, 1e-8), across(x, 1e-10)
+    beside = [across(x + side * direction, 1e-10) for side in (-0.01, 0.01)]
+    rounding = 100 * coarse * np.abs(value(x)).max(initial=0.0)
+    found: Vector = (nearer > np.maximum(rounding, 10 * np.max(beside, axis=0))) & (
+        nearer > near / 2
+    )
+    return found

@@ -1,0 +1,183 @@
+"""The search for a counterexample: inputs drawn by Hypothesis, and the simplest that fails."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_mnist.checking.comparing import Wrong, check_point
+from tinygrad_mnist.checking.problem import NotFiniteError
+from tinygrad_mnist.checking.report import GradientError, Report
+from tinygrad_mnist.checking.sampling import draw_call
+from tinygrad_mnist.checking.shaping import shaped
+from tinygrad_mnist.checking.simplifying import simplified
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tinygrad_mnist.checking.sampling import Call, Choose
+    from tinygrad_mnist.checking.subjects import Subject
+
+FEWEST = 6  # examples of each case of an op, however many cases there are
+SEEDS = 1000  # of cotangents
+
+
+class Found(Exception):  # noqa: N818 - it is caught before anyone sees it
+    """A call at which a check fails, and how."""
+
+    def __init__(self, call: Call, seed: int, error: Wrong | GradientError) -> None:
+        super().__init__()
+        self.call, self.seed, self.error = call, seed, error
+
+
+class Search:
+    """A search for a call at which a function's gradient is wrong.
+
+    Parameters
+    ----------
+    subject : Subject
+    order, seed, max_evaluations : int
+    examples : int
+        How many calls to draw.
+
+    Attributes
+    ----------
+    report : Report
+        What was compared before anything was found.
+    """
+
+    def __init__(
+        self, subject: Subject, order: int, seed: int, examples: int, max_evaluations: int
+    ) -> None:
+        self.order, self.seed, self.max_evaluations = order, seed, max_evaluations
+        self.subjects, notes = shaped(subject, seed)
+        self.report = Report(subject.name, order, notes=notes)
+        self.cases = len(subject.cases)
+        self.examples = max(FEWEST, examples // self.cases)
+        self._last: Exception | None = None  # why a call could not be made
+
+    def run(self) -> Found | None:
+        """Return the simplest call found at which the check fails, if there is one.
+
+        Raises
+        ------
+        ValueError
+            If no call could be made: the function is finite nowhere, or takes nothing drawn.
+        """
+        for case in range(self.cases):
+            found = _searched(self._check(case, self.order), self.examples, self.seed)
+            if found is not None:
+                plainer = None
+                if not isinstance(found.error, Wrong) or found.error.check.order > 1:
+                    plainer = _searched(self._check(case, 1), self.examples, self.seed)
+                return simplified(plainer or found, self._failure)
+        if not self.report.compared + self.report.unjudged and self._last is not None:
+            raise self._last
+        return None
+
+    def _check(self, case: int, order: int) -> Callable[[Choose], None]:
+        def check(choose: Choose) -> None:
+            subject = choose(self.subjects)
+            try:
+                call = draw_call(subject, choose, case)
+                seed = choose(range(SEEDS))
+                error = self._failure(call, seed, order)
+            except (NotFiniteError, ValueError) as problem:
+                if not isinstance(problem, NotFiniteError) and len(self.subjects) == 1:
+                    raise
+                self._last = problem
+                self.report += Report(subject.name, self.order, skipped=1)
+                return
+            if error is not None:
+                raise Found(call, seed, error)
+
+        return check
+
+    def _failure(self, call: Call, seed: int, order: int) -> Wrong | GradientError | None:
+        """Return how the check of a call fails, if it does."""
+        try:
+            self.report += check_point(call.problem(), order, seed, self.max_evaluations)
+        except (Wrong, GradientError) as error:
+            return error
+        return None
+
+    def others(self, count: int) -> Iterator[Call]:
+        """Yield other calls, of several shapes, to see what is wrong at more than one point."""
+        random = np.random.default_rng(self.seed + 1)
+        for n in range(count):
+            subject = self.subjects[n % len(self.subjects)]
+            try:
+                yield draw_call(
+                    subject, lambda some: some[int(random.integers(len(some)))], n % self.cases
+                )
+            except ValueError:
+                continue
+
+
+def _searched(check: Callable[[Choose], None], examples: int, seed: int) -> Found | None:
+    """Return what a check finds, after Hypothesis has made it as simple as it can.
+
+    Without Hypothesis the examples are drawn by NumPy, and the first that fails is returned.
+    """
+    try:
+        import hypothesis
+    except ImportError:
+        return _drawn(check, examples, seed)
+    from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+    from hypothesis import strategies as st
+
+    @settings(
+        max_examples=examples,
+        database=None,  # nothing is left in the user's folder
+        deadline=None,
+        derandomize=False,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        print_blob=False,
+        verbosity=Verbosity.quiet,
+    )
+    @hypothesis.seed(seed)
+    @given(st.data())
+    def run(data: Any) -> None:
+        check(lambda some: data.draw(st.sampled_from(some)))
+
+    def searched() -> Found | None:
+        try:
+            run()
+        except Found as found:
+            return found
+        return None
+
+    return _apart(searched) if hypothesis.currently_in_test_context() else searched()
+
+
+def _drawn(check: Callable[[Choose], None], examples: int, seed: int) -> Found | None:
+    random = np.random.default_rng(seed)
+    for _ in range(examples):
+        try:
+            check(lambda some: some[int(random.integers(len(some)))])
+        except Found as found:
+            return found
+    return None
+
+
+def _apart(searched: Callable[[], Found | None]) -> Found | None:
+    """Search in a thread: inside a test of the user's own, Hypothesis refuses a second one."""
+    result: list[Found | None] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            result.append(searched())
+        except BaseException as error:  # noqa: BLE001 - raised again where it belongs
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return result[0]

@@ -1,0 +1,152 @@
+"""Shapes and domains that a function accepts, found by trying."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tinygrad_mnist.checking.inputs import LINE, parameters_of
+from tinygrad_mnist.checking.problem import NotFiniteError
+from tinygrad_mnist.checking.sampling import draw_call
+from tinygrad_mnist.operation import Op
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tinygrad_mnist.checking.inputs import Interval
+    from tinygrad_mnist.checking.subjects import Subject
+
+TRIES = 6  # draws for each guess
+MOST = 6  # guesses that are kept
+INF = np.inf
+INTERVALS: tuple[Interval, ...] = (LINE, (0, INF), (0, 1), (-1, 1), (1, INF))
+
+# Relations of shapes that functions ask for, for as many arrays as there are groups.
+KNOWN = (
+    "(n)", "(n,n)", "(m,n)", "(…,n)", "(…,n,n)", "(2)", "(3)", "(4)", "(…,3)", "(2,2)", "(3,3)",
+    "(a,b,c)", "(a,b,6,6)", "(8)", "(8,8)",
+    "(n),(n)", "(m,k),(k,n)", "(…,m,k),(…,k,n)", "(m,n),(m,n)", "(m,n),(n)", "(m,n),(m)",
+    "(n,n),(n)", "(n,n),(n,n)", "(m,n),(k,n)", "(m),(n)", "(3),(3)", "(a,b,6),(c,b,3)",
+    "(a,b,6,6),(c,b,3,3)", "(…,n),(n)", "(…,n),()",
+    "(n),(n),(n)", "(m,n),(m,n),(m,n)", "(m,k),(k,n),(n)", "(m,n),(n),(n)", "(m,n),(),()",
+    "(…,n),(n),(n)", "(q,d),(k,d),(k,e)", "(b,q,d),(b,k,d),(b,k,e)", "(a,b,6,6),(c,b,3,3),(c)",
+    "(n,n),(n),(n)", "(…),(),()",
+    "(m,k),(k,n),(n,l),(l)", "(m,k),(k,h),(h),(h,n)", "(n,n),(n,n),(n),(n)",
+    "(m,k),(k,h),(h),(h,n),(n)",
+)  # fmt: skip
+LETTERED = ("()", "(a)", "(b)", "(c)", "(a,b)", "(b,a)", "(b,c)", "(c,b)", "(a,a)", "(a,b,c)")
+
+
+def shaped(subject: Subject, seed: int) -> tuple[list[Subject], tuple[str, ...]]:
+    """Return the subject once for each relation of shapes that it takes, and what was found out.
+
+    Raises
+    ------
+    ValueError
+        If it takes nothing that was tried.
+    """
+    if subject.shapes is not None or subject.cases != ({},):
+        return [subject], ()
+    if isinstance(subject.f, Op) and _share(subject, seed)[1] is None:
+        return [subject], ()
+    error: Exception = ValueError("no shapes were tried")
+    for guesses in (_known(subject), _lettered(subject)):
+        accepted: list[Subject] = []
+        for shapes in guesses:
+            found = _tried(replace(subject, shapes=shapes), seed)
+            if isinstance(found, Exception):
+                error = found
+                continue
+            accepted.append(found)
+            if "…" in shapes and shapes.count("(") == shapes.count("(…)"):
+                break  # it takes anything that broadcasts
+            if len(accepted) == MOST:
+                break
+        if accepted:
+            return accepted, tuple(
+                dict.fromkeys(note for one in accepted for note in _notes(subject, one))
+            )
+    raise ValueError(
+        f"no inputs were found that {subject.name} takes: {error}. Give them, as in "
+        f"gradcheck({subject.name}, x, ...), or say what it takes by shapes='(m,k),(k,n)' and "
+        "domain={'x': (0, np.inf)}"
+    ) from error
+
+
+def _known(subject: Subject) -> Iterator[str]:
+    """Yield relations of shapes for as many arrays as the subject takes, the freest first."""
+    yield ",".join(["(…)"] * subject.arity)
+    sizes = dict.fromkeys(n for _, p in parameters_of(subject.f) for n in p.shape)
+    for n in sizes:
+        yield ",".join([f"(m,{n})"] * subject.arity)
+        yield ",".join([f"({n})"] * subject.arity)
+        yield ",".join([f"(m,{n},6,6)"] * subject.arity)
+    yield from (shapes for shapes in KNOWN if shapes.count("(") == subject.arity)
+    for group in ("(n)", "(m,n)", "(n,n)", "()"):
+        yield ",".join([group] * subject.arity)
+
+
+def _lettered(subject: Subject) -> Iterator[str]:
+    """Yield every relation of a few letters, for as many arrays as can be tried one by one."""
+    if subject.arity <= 3:
+        for groups in itertools.product(LETTERED, repeat=subject.arity):
+            yield ",".join(groups)
+
+
+def _tried(subject: Subject, seed: int) -> Subject | Exception:
+    """Return the subject with intervals where it is finite, or why it does not take the shapes."""
+    names = [name for name in subject.drawn if name not in subject.domain]
+    best: tuple[float, Subject] | None = None
+    for intervals in _intervals(len(names)):
+        guess = replace(
+            subject, domain={**subject.domain, **dict(zip(names, intervals, strict=True))}
+        )
+        finite, refused = _share(guess, seed)
+        if refused is not None:
+            return refused
+        if finite == 1.0 or (finite > 0.75 and intervals == (LINE,) * len(names)):
+            return guess
+        if finite > 0 and (best is None or finite > best[0]):
+            best = finite, guess
+    if best is None:
+        return NotFiniteError(f"{subject.name} is finite nowhere that was tried")
+    return best[1]
+
+
+def _intervals(count: int) -> list[tuple[Interval, ...]]:
+    """Return ways to restrict the inputs, those with fewer restrictions first."""
+    if count > 3:
+        return [(interval,) * count for interval in INTERVALS]
+    ways = itertools.product(INTERVALS, repeat=count)
+    return sorted(ways, key=lambda way: sum(interval != LINE for interval in way))
+
+
+def _share(subject: Subject, seed: int) -> tuple[float, Exception | None]:
+    """Return at how many draws a subject is finite, and why most are refused if they are."""
+    random = np.random.default_rng(seed)
+    finite, refusals = 0, 0
+    for _ in range(TRIES):
+        try:
+            call = draw_call(subject, lambda some: some[int(random.integers(len(some)))])
+            finite += len(call.results()) > 0
+        except NotFiniteError:
+            continue
+        except Exception as error:  # noqa: BLE001 - the user's function may raise anything
+            refusals += 1
+            if refusals > TRIES // 2:
+                return 0.0, error
+    return finite / (TRIES - refusals), None
+
+
+def _notes(before: Subject, after: Subject) -> Iterator[str]:
+    """Yield what was found out about where a function is finite."""
+    for name, interval in after.domain.items():
+        if interval != LINE and name not in before.domain:
+            low, high = interval
+            yield (
+                f"{name} was drawn from ({low:g}, {high:g}), where {after.name} is finite; say "
+                "domain= to choose"
+            )
