@@ -15,6 +15,7 @@ from tinygrad_mnist.checking import GradientError, GradientWarning, calls, draw_
 from tinygrad_mnist.checking.inputs import is_float
 from tinygrad_mnist.checking.judging import STEPS
 from tinygrad_mnist.checking.measuring import slopes
+from tinygrad_mnist.checking.problem import quiet
 from tinygrad_mnist.tensor import raw
 
 # Wrong rules --------------------------------------------------------------------------------------
@@ -96,7 +97,7 @@ PLANTED = {
 
 @pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED)
 def test_a_rule_that_is_wrong_is_caught(planted):
-    with pytest.raises(GradientError, match=r"order [12]: the gradient of .*planted"):
+    with pytest.raises(GradientError, match=r"(order [12]: the gradient|forward mode) of .*planted"):
         check_derivatives(planted, shrink=False)
 
 
@@ -541,7 +542,8 @@ def test_results_too_large_to_differentiate_are_drawn_nearer_to_the_middle():
 @pytest.mark.parametrize("one", ops.registry.values(), ids=lambda one: one.name)
 def test_what_is_drawn_for_an_op_can_be_called_and_is_finite(one):
     for call in samples(one, each=2):
-        results = [out for out in flatten(one(*call.args, **call.kwargs))[0] if is_float(out)]
+        with quiet():
+            results = [out for out in flatten(one(*call.args, **call.kwargs))[0] if is_float(out)]
         assert all(np.isfinite(out).all() for out in results)
 
 

@@ -136,13 +136,12 @@ def _decided(
     suspects = verdicts.rows[verdicts.wrong]
     if suspects.size:
         suspects = suspects[judge(check.lenient(), problem.x, suspects).wrong]
-    noisy = 0
+    noisy, share = 0, 0.0
     if suspects.size and not np.isnan(verdicts.claimed).any():
         noise = noise_of(check, suspects)
         if noise is not None:
             again = judge(noise.check.lenient(), problem.x, suspects)
-            notes = (*notes, noise.sentence)
-            noisy = int((~again.wrong & ~again.known).sum())
+            noisy, share = int((~again.wrong & ~again.known).sum()), noise.share
             suspects = suspects[again.wrong]
     if suspects.size and not is_kink(check, verdicts, suspects, random):
         raise Wrong(check, verdicts, suspects)
@@ -162,6 +161,7 @@ def _decided(
         kinks=kinks,
         unjudged=unknown.size + noisy,
         worst=float(verdicts.difference()[judged].max(initial=0.0)),
+        noise=share,
         notes=notes,
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygrad_mnist.checking.judging import STEPS
-from tinygrad_mnist.checking.measuring import First, Second, generic, slopes
+from tinygrad_mnist.checking.measuring import Axis, First, Second, generic, slopes
 from tinygrad_mnist.checking.report import Curve
 from tinygrad_mnist.checking.sample import Sample
 
@@ -38,7 +38,12 @@ def samples_of(wrong: Wrong, others: Iterable[Problem]) -> list[Sample]:
     random = np.random.default_rng(0)
     problem, name, order = wrong.check.problem, wrong.mismatch().parameter, wrong.check.order
     found = []
-    for there in (problem, *_moved(problem, name, random), *others):
+    elsewhere = (
+        there
+        for n, other in enumerate(others)
+        for there in _at(other, _generic_point(other, SCALES[n % len(SCALES)], n, random))
+    )
+    for there in (problem, *_moved(problem, name, random), *elsewhere):
         part = next((part for part in there.parts if part.name == name), None)
         if part is None or part.start == part.stop or not there.out.size:
             continue
@@ -51,15 +56,17 @@ def samples_of(wrong: Wrong, others: Iterable[Problem]) -> list[Sample]:
 def _moved(problem: Problem, name: str, random: np.random.Generator) -> Iterator[Problem]:
     """Yield the function at generic points of several scales, then where entries are equal."""
     for n, scale in enumerate(SCALES):
-        x = problem.x.copy()
-        for part in problem.parts:
-            x[part.start : part.stop] = _within(part, scale, n, random)
+        x = _generic_point(problem, scale, n, random)
         yield from _at(problem, x)
-    x = x.copy()
     for part in problem.parts:
         if part.name == name and part.stop - part.start > 1:
             x[part.start : part.stop] = x[part.start]
             yield from _at(problem, x)
+
+
+def _generic_point(problem: Problem, scale: float, n: int, random: np.random.Generator) -> Vector:
+    """Return numbers of one scale for all inputs."""
+    return np.concatenate([_within(part, scale, n, random) for part in problem.parts])
 
 
 def _at(problem: Problem, x: Vector) -> Iterator[Problem]:
@@ -85,8 +92,8 @@ def _within(part: Part, scale: float, n: int, random: np.random.Generator) -> Ve
 
 
 def _is_sure(sample: Sample) -> bool:
-    size = np.abs(sample.measured).max(initial=0.0) + np.abs(sample.claimed).max(initial=0.0)
-    return bool(np.isfinite(sample.error).all() and np.max(sample.error) <= SURE * (size + 1e-300))
+    size = np.abs(sample.measured) + np.abs(np.nan_to_num(sample.claimed))
+    return bool((sample.error <= SURE * (size + 1e-3 * size.max(initial=0.0))).all())
 
 
 # One sample ---------------------------------------------------------------------------------------
@@ -186,8 +193,7 @@ def _columns(
 ) -> tuple[Vector, Vector]:
     """Return the measured columns of a Jacobian, each with the step that measures it best."""
     rows = part.start + (np.arange(part.stop - part.start) if picks is None else picks)
-    axes = np.zeros((rows.size, problem.x.size))
-    axes[np.arange(rows.size), rows] = problem.steps[rows]
+    axes = [Axis(int(row), float(problem.steps[row])) for row in rows]
     best, least = None, None
     for step in STEPS[:4]:
         slope, error, _ = slopes(value, problem.x, axes, step, problem.coarse, near=problem.near)

@@ -12,7 +12,7 @@ from tinygrad_mnist.checking.inputs import joined
 from tinygrad_mnist.checking.problem import RuleError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from tinygrad_mnist.checking.inputs import Vector
     from tinygrad_mnist.checking.problem import Problem
@@ -26,7 +26,7 @@ ROOM = 1 << 20  # numbers that a table of differences may hold
 def slopes(
     value: Callable[[Vector], Vector],
     x: Vector,
-    directions: Iterable[Vector],
+    directions: Iterable[Vector | Axis],
     step: float,
     eps: Vector | float = EPS,
     noise: Vector | float = 0.0,
@@ -43,7 +43,7 @@ def slopes(
     value : callable
         From vectors of length n to vectors of length m.
     x : (n,) array
-    directions : k arrays of length n
+    directions : k arrays of length n, or axes
     step : float
     eps : (m,) array or float, optional
         Precision of the values, relative to them.
@@ -65,12 +65,10 @@ def slopes(
     here = value(x)
     quotients, spans = [], []
     for direction in directions:
-        unit = direction / (direction @ direction)
         for level in range(LEVELS):
-            shift = step / 2**level * direction
-            ahead, behind = near(x + shift), near(x - shift)
+            ahead, behind, apart = _to_both_sides(x, direction, step / 2**level, near)
             above, below = value(ahead), value(behind)
-            quotients.append((above - below) / ((ahead - behind) @ unit))
+            quotients.append((above - below) / apart)
             if level == 0:
                 spans.append(np.maximum(np.abs(above - here), np.abs(here - below)) / step)
     shape = (len(quotients) // LEVELS, LEVELS, here.size)
@@ -86,6 +84,28 @@ def slopes(
     finite = np.isfinite(error)
     span = np.nan_to_num(np.array(spans).reshape(shape[0], here.size), posinf=0.0)
     return np.where(finite, slope, 0), np.where(finite, error, np.inf), span
+
+
+class Axis(NamedTuple):
+    """The direction of one entry: inputs may be many, and of most nothing changes."""
+
+    row: int
+    length: float
+
+
+def _to_both_sides(
+    x: Vector, direction: Vector | Axis, step: float, near: Callable[[Vector], Vector]
+) -> tuple[Vector, Vector, float]:
+    """Return the points a step ahead and behind, and how many directions they are really apart."""
+    if isinstance(direction, Axis):
+        ahead, behind = x.copy(), x.copy()
+        ahead[direction.row] += step * direction.length
+        behind[direction.row] -= step * direction.length
+        ahead, behind = near(ahead), near(behind)
+        apart = (ahead[direction.row] - behind[direction.row]) / direction.length
+        return ahead, behind, float(apart)
+    ahead, behind = near(x + step * direction), near(x - step * direction)
+    return ahead, behind, float((ahead - behind) @ direction / (direction @ direction))
 
 
 def rounding(size: Vector | float, step: float, eps: Vector | float = EPS) -> Vector | float:
@@ -178,15 +198,16 @@ class First:
         problem = self.problem
         several = max(1, ROOM // max(1, LEVELS * problem.out.size))
         measured = [
-            self._measure(x, problem.steps[some], self._axes(some), step)
+            self._measure(x, some, step)
             for some in (rows[k : k + several] for k in range(0, max(1, rows.size), several))
         ]
         value, tolerance, rough, span = map(np.concatenate, zip(*measured, strict=True))
         tolerance += 8 * problem.coarse * self._rule_terms[rows]
         return Measured(value, tolerance, rough, span)
 
-    def _measure(self, x: Vector, steps: Vector, axes: Iterable[Vector], step: float) -> Measured:
-        problem = self.problem
+    def _measure(self, x: Vector, rows: Vector, step: float) -> Measured:
+        problem, steps = self.problem, self.problem.steps[rows]
+        axes = map(Axis, rows.tolist(), steps.tolist())
         slope, error, span = slopes(
             problem.value, x, axes, step, problem.eps, problem.noise, problem.near
         )
@@ -195,14 +216,6 @@ class First:
         tolerance = (error + self.relative * np.abs(slope)) @ self.weights / steps
         span = span @ self.weights / steps
         return Measured(slope @ self.cotangent / steps, tolerance, rough, span)
-
-    def _axes(self, rows: Vector) -> Iterator[Vector]:
-        """Yield the step of each entry by itself: one array, for inputs may be many."""
-        axis = np.zeros(self.problem.x.size)
-        for row in rows:
-            axis[row] = self.problem.steps[row]
-            yield axis
-            axis[row] = 0
 
     def lenient(self) -> First:
         """Let terms of the results be as large as the inputs, those of the gradient as 1."""

@@ -26,10 +26,10 @@ NAMED = 3  # how many entries are named
 
 @dataclass(frozen=True)
 class Noise:
-    """A check that allows for the noise of the function, and what to say of it."""
+    """A check that allows for the noise of the function, and how large that is, relative."""
 
     check: First | Second
-    sentence: str
+    share: float
 
 
 def noise_of(check: First | Second, rows: Vector) -> Noise | None:
@@ -49,22 +49,21 @@ def noise_of(check: First | Second, rows: Vector) -> Noise | None:
         direction = check.v
         noise = _estimate(check.gradient, problem.x, direction)
         loud = noise > LOUD * problem.coarse * check.scale
-        what, size = "gradient", check.scale
+        size = check.scale
     else:
         noise = _estimate(problem.value, problem.x, direction)
         loud = noise > LOUD * problem.eps * np.abs(problem.out)
-        what, size = "values", np.abs(problem.out)
+        size = np.abs(problem.out)
     if not loud.any():
         return None
     share = float(np.max(noise[loud] / (size[loud] + 1e-300)))
-    sentence = f"noise: the {what} of {problem.name} are uncertain by {share:.1g} of their size"
     allowing = copy.copy(check)
     if isinstance(allowing, Second):
         allowing.noise = noise
     else:
         allowing.problem = copy.copy(problem)
         allowing.problem.noise = noise
-    return Noise(allowing, sentence)
+    return Noise(allowing, share)
 
 
 def _estimate(value: Callable[[Vector], Vector], x: Vector, direction: Vector) -> Vector:

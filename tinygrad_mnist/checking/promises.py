@@ -76,14 +76,14 @@ def check_linear(problem: Problem, first: First) -> None:
     ------
     GradientError
     """
+    once = first.claim(problem.x)
     nothing = problem.pull(problem.x, np.zeros_like(first.cotangent))
-    if not np.isfinite(nothing).all():
+    if np.isfinite(once).all() and not np.isfinite(nothing).all():
         part = problem.part_of(int(np.argmin(np.isfinite(nothing))))
         raise GradientError(
             f"a rule of {problem.name} makes NaN of a cotangent of zeros, for {part.name}: where g "
             "is 0 the gradient is 0, also where 0 would be multiplied with infinity"
         )
-    once = first.claim(problem.x)
     large = problem.pull(problem.x, LARGE * first.cotangent) / LARGE
     allowed = LINEAR + 100 * problem.coarse
     size = allowed * (np.abs(once) + np.abs(once).max(initial=0.0)) + allowed * first.scale
@@ -110,6 +110,8 @@ def check_modes(problem: Problem, first: First, v: Vector) -> None:
     )
     forward = first.cotangent * joined(pushed)
     reverse = problem.pull(problem.x, first.cotangent) * v
+    if not np.isfinite(reverse).all():  # at a pole
+        return
     allowed = first.relative * (np.abs(forward).sum() + np.abs(reverse).sum())
     cancelling = first.weights @ np.abs(problem.out) * np.abs(v).max(initial=1.0)  # in a rule
     allowed += 100 * problem.coarse * cancelling

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+SHOWN = 5  # notes, of a search that may have many
+
 Verdict = Literal["pass", "wrong", "inconclusive"]
 
 
@@ -159,6 +161,8 @@ class Report:
         The largest difference, relative to the entry or to the function's own scale.
     skipped : int
         Inputs that were drawn and left out, because the function is not finite there.
+    noise : float
+        How uncertain the values are, relative to them, where that is more than rounding.
     notes : tuple of str
         What a reader should know: what kept entries from being judged, what was drawn from where.
     fault : Fault or None
@@ -173,6 +177,7 @@ class Report:
     unjudged: int = 0
     worst: float = 0.0
     skipped: int = 0
+    noise: float = 0.0
     notes: tuple[str, ...] = ()
     fault: Fault | None = field(default=None, compare=False)
 
@@ -212,6 +217,7 @@ class Report:
             unjudged=self.unjudged + other.unjudged,
             worst=max(self.worst, other.worst),
             skipped=self.skipped + other.skipped,
+            noise=max(self.noise, other.noise),
             notes=tuple(dict.fromkeys((*self.notes, *other.notes))),
             fault=self.fault or other.fault,
         )
@@ -229,9 +235,11 @@ class Report:
             lines.append(f"{self.kinks:,} of them at kinks, as subgradients")
         if self.unjudged:
             lines.append(f"{self.unjudged:,} could not be judged")
+        if self.noise:
+            lines.append(f"noise: values are uncertain by up to {self.noise:.1g} of their size")
         if self.skipped:
             lines.append(f"{self.skipped:,} points were skipped: the function is not finite there")
-        return "\n  ".join([*lines, *self.notes])
+        return "\n  ".join([*lines, *self.notes[:SHOWN]])
 
     def _repr_html_(self) -> str:
         colour = {"pass": "#2a7d2a", "wrong": "#b3261e", "inconclusive": "#8a6d00"}[self.verdict]

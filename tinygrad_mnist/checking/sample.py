@@ -82,7 +82,7 @@ class Sample:
     def tolerance(self) -> Array:
         """How far two derivatives may differ and still be the same."""
         size = np.abs(self.measured)
-        floor = 1e-9 * size.max(initial=0.0)
+        floor = 1e-13 * size.max(initial=0.0)
         allowed: Array = np.broadcast_to(self.error, size.shape) + NOISE * size + floor
         return allowed
 

@@ -52,6 +52,7 @@ class Search:
         self, subject: Subject, order: int, seed: int, examples: int, max_evaluations: int
     ) -> None:
         self.order, self.seed, self.max_evaluations = order, seed, max_evaluations
+        self._said = subject.shapes
         self.subjects, notes = shaped(subject, seed)
         self.report = Report(subject.name, order, notes=notes)
         self.cases = len(subject.cases)
@@ -84,11 +85,14 @@ class Search:
                 call = draw_call(subject, choose, case)
                 seed = choose(range(SEEDS))
                 error = self._failure(call, seed, order)
-            except (NotFiniteError, ValueError) as problem:
-                if not isinstance(problem, NotFiniteError) and len(self.subjects) == 1:
-                    raise
+            except NotFiniteError as problem:
                 self._last = problem
                 self.report += Report(subject.name, self.order, skipped=1)
+                return
+            except ValueError as problem:
+                if subject.shapes == self._said:
+                    raise
+                self._last = problem  # these shapes were a guess
                 return
             if error is not None:
                 raise Found(call, seed, error)
