@@ -181,7 +181,8 @@ class Op:
 
     def _generate(self, *args: Any) -> Any:
         """Make the fast path, when it is first called for: an import calls few of all ops."""
-        self.call = generated(self)
+        if self.call == self._generate:  # who took this method earlier calls it again
+            self.call = generated(self)
         return self.call(*args)
 
     # Calling
