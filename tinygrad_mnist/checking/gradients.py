@@ -95,6 +95,8 @@ def gradcheck(
     """
     if order not in {1, 2}:
         raise ValueError(f"gradcheck knows order 1 and order 2; got order={order}")
+    if examples < 1:
+        raise ValueError(f"gradcheck needs at least one example; got examples={examples}")
     if isinstance(f, Call):
         return _at_call(f, order, seed, max_evaluations)
     if inputs:

@@ -228,9 +228,10 @@ class Report:
         if self.fault is not None:
             lines += str(self.fault).splitlines()
         points = "1 point" if self.points == 1 else f"{self.points:,} points"
-        lines.append(
-            f"{self.compared:,} derivatives agree at {points}, the worst to {self.worst:.1g}"
-        )
+        if self.points:
+            lines.append(
+                f"{self.compared:,} derivatives agree at {points}, the worst to {self.worst:.1g}"
+            )
         if self.kinks:
             lines.append(f"{self.kinks:,} of them at kinks, as subgradients")
         if self.unjudged:

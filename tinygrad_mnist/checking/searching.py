@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -150,12 +152,30 @@ def _searched(check: Callable[[Choose], None], examples: int, seed: int) -> Foun
 
     def searched() -> Found | None:
         try:
-            run()
+            with _homeless():
+                run()
         except Found as found:
             return found
         return None
 
     return _apart(searched) if hypothesis.currently_in_test_context() else searched()
+
+
+@contextmanager
+def _homeless() -> Iterator[None]:
+    """Let Hypothesis leave nothing in the user's folder, not what it remembers of modules either.
+
+    What it would keep goes to a folder that is gone afterwards.
+    """
+    from hypothesis import configuration
+
+    before = getattr(configuration, "__hypothesis_home_directory", None)
+    with TemporaryDirectory() as folder:
+        configuration.set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            configuration.set_hypothesis_home_dir(before)
 
 
 def _drawn(check: Callable[[Choose], None], examples: int, seed: int) -> Found | None:

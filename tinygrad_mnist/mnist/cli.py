@@ -413,3 +413,37 @@ def _evaluate(
             f"Test images: loss {evaluation.loss:.4f}, accuracy {percent(evaluation.accuracy)} "
             f"({wrong:,} of {len(test.x):,} wrong)"
         )
+
+
+@app.command("gradcheck")
+def _gradcheck(
+    target: Annotated[
+        str,
+        typer.Argument(help="package.module:name, or path/to/file.py:name.", metavar="FUNCTION"),
+    ],
+    order: Annotated[
+        int, _option("--order", _OPTIONS, "N", "1, or also the gradient's own gradient: 2", "2")
+    ] = 2,
+    examples: Annotated[
+        int, _option("--examples", _OPTIONS, "N", "At how many inputs to check it", "50")
+    ] = 50,
+    seed: Annotated[
+        int, _option("--seed", _OPTIONS, "N", "Decides what is drawn: another searches on", "0")
+    ] = 0,
+    as_json: Annotated[
+        bool, _option("--json", _OPTIONS, "", "Print one JSON object, for programs to read")
+    ] = False,
+) -> None:
+    """Search for an input at which a function's gradient is wrong, and say what is wrong.
+
+    The exit code is 0 if none was found, 1 if one was, 2 if the function can't be checked, and 3 if
+    too little of it could be judged.
+    """
+    from tinygrad_mnist.checking import command
+
+    try:
+        report = command.check_target(target, order=order, examples=examples, seed=seed)
+    except command.TargetError as error:
+        raise InputError(str(error)) from error
+    typer.echo(command.as_json(report) if as_json else str(report))
+    raise typer.Exit(command.EXIT_CODES[report.verdict])
