@@ -33,7 +33,7 @@ def samples(op, each=None):
     random = np.random.default_rng(0)
     each = each or max(4, 24 // len(op.cases))
     return [
-        draw_call(op, lambda some: some[int(random.integers(len(some)))], case)
+        draw_call(op, lambda some: some[int(random.integers(len(some)))], case, anywhere=True)
         for case in range(len(op.cases))
         for _ in range(each)
     ]

@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_mnist.checking.judging import Verdicts, judge
 from tinygrad_mnist.checking.kinks import is_kink
 from tinygrad_mnist.checking.measuring import LEVELS, Along, First, Second, generic
-from tinygrad_mnist.checking.noise import noise_of, what_is_there
+from tinygrad_mnist.checking.noise import goes_in_stairs, noise_of, what_is_there
 from tinygrad_mnist.checking.problem import RuleError, quiet
 from tinygrad_mnist.checking.promises import check_linear, check_modes, check_promises
 from tinygrad_mnist.checking.report import GradientError, Mismatch, Report
@@ -141,8 +141,9 @@ def _decided(
         noise = noise_of(check, suspects)
         if noise is not None:
             again = judge(noise.check.lenient(), problem.x, suspects)
-            noisy, share = int((~again.wrong & ~again.known).sum()), noise.share
-            suspects = suspects[again.wrong]
+            excused = ~again.wrong | goes_in_stairs(check, suspects, again)
+            noisy, share = int((excused & (again.wrong | ~again.known)).sum()), noise.share
+            suspects = suspects[~excused]
     if suspects.size and not is_kink(check, verdicts, suspects, random):
         raise Wrong(check, verdicts, suspects)
     judged = verdicts.known & ~verdicts.wrong

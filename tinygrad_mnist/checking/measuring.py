@@ -66,7 +66,7 @@ def slopes(
     quotients, spans = [], []
     for direction in directions:
         for level in range(LEVELS):
-            ahead, behind, apart = _to_both_sides(x, direction, step / 2**level, near)
+            ahead, behind, apart = to_both_sides(x, direction, step / 2**level, near)
             above, below = value(ahead), value(behind)
             quotients.append((above - below) / apart)
             if level == 0:
@@ -93,7 +93,7 @@ class Axis(NamedTuple):
     length: float
 
 
-def _to_both_sides(
+def to_both_sides(
     x: Vector, direction: Vector | Axis, step: float, near: Callable[[Vector], Vector]
 ) -> tuple[Vector, Vector, float]:
     """Return the points a step ahead and behind, and how many directions they are really apart."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinygrad_mnist.checking.measuring import First, Second
+from tinygrad_mnist.checking.measuring import First, Second, to_both_sides
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 POINTS = 9  # in a row, for each estimate
 APART = 1e-5  # of them, relative to a step: a smooth function is a parabola on this scale
 WINDOWS = (-0.013, 0.0, 0.017)  # where rows of points are laid, relative to a step
+CLOSE = (2e-15, 1e-14, 1e-13, 1e-12)  # steps that move the last few digits
 LOUD = 30  # how many times its rounding a function's noise is worth a word
 NAMED = 3  # how many entries are named
 
@@ -64,6 +65,23 @@ def noise_of(check: First | Second, rows: Vector) -> Noise | None:
         allowing.problem = copy.copy(problem)
         allowing.problem.noise = noise
     return Noise(allowing, share)
+
+
+def goes_in_stairs(check: First | Second, rows: Vector, verdicts: Verdicts) -> Vector:
+    """Return which gradients go in stairs, too narrow for the steps of a measurement to see.
+
+    Over steps of a few digits they move otherwise than the measured slope says, by more than their
+    own digits: so does the remainder of a large number divided by a small one. A second derivative
+    says little there.
+    """
+    problem, stairs = check.problem, np.zeros(rows.size, bool)
+    if isinstance(check, Second):
+        for step in CLOSE:
+            ahead, behind, apart = to_both_sides(problem.x, check.v, step, problem.near)
+            above, below = check.gradient(ahead)[rows], check.gradient(behind)[rows]
+            digits = 64 * problem.coarse * np.abs(above)
+            stairs |= np.abs(above - below - verdicts.measured * apart) > digits
+    return stairs
 
 
 def _estimate(value: Callable[[Vector], Vector], x: Vector, direction: Vector) -> Vector:

@@ -91,12 +91,14 @@ def calls(op: Op | Subject, case: int | None = None) -> SearchStrategy[Call]:
 
     @st.composite
     def drawn(draw: Callable[[Any], Any]) -> Call:
-        return draw_call(op, lambda some: draw(st.sampled_from(some)), case)
+        return draw_call(op, lambda some: draw(st.sampled_from(some)), case, anywhere=True)
 
     return drawn()
 
 
-def draw_call(op: Op | Subject, choose: Choose, case: int | None = None) -> Call:
+def draw_call(
+    op: Op | Subject, choose: Choose, case: int | None = None, *, anywhere: bool = False
+) -> Call:
     """Draw a call of an op at which it is finite.
 
     Arrays are drawn for all parameters that have a gradient rule, no default and no value in the
@@ -113,6 +115,8 @@ def draw_call(op: Op | Subject, choose: Choose, case: int | None = None) -> Call
         Takes a sequence and returns one of its members.
     case : int, optional
         Which of the op's `cases`; any by default.
+    anywhere : bool, optional
+        Whether positive numbers near 1 will do where nothing else is finite.
 
     Raises
     ------
@@ -139,7 +143,7 @@ def draw_call(op: Op | Subject, choose: Choose, case: int | None = None) -> Call
             arguments[name] = arrays if op.is_list(name) else arrays[0]
             axes += several
         try:
-            return _settled(Call(op, arguments, intervals))
+            return _settled(Call(op, arguments, intervals), anywhere)
         except (ValueError, IndexError, ArithmeticError) as error:
             if least < 2 and any(n < 2 for shape in axes for n in shape):
                 continue
@@ -257,7 +261,7 @@ def _laid_out(array: Array, layout: str) -> Array:
     return array
 
 
-def _settled(call: Call) -> Call:
+def _settled(call: Call, anywhere: bool) -> Call:
     """Return the call with its arrays moved towards the middle until its results are finite.
 
     Raises
@@ -265,6 +269,7 @@ def _settled(call: Call) -> Call:
     NotFiniteError
         If they are not finite there either.
     """
+    first = call
     for _ in range(12):
         if all((np.abs(result) < REACH).all() for result in call.results()):
             return call
@@ -274,9 +279,22 @@ def _settled(call: Call) -> Call:
             arrays, rebuild = flatten(call.arguments[name])
             nearer[name] = rebuild([middle + (a - middle) / a.dtype.type(4) for a in arrays])
         call = replace(call, arguments=call.arguments | nearer)
+    if anywhere:
+        near_one = {}
+        for name, interval in first.drawn.items():
+            arrays, rebuild = flatten(first.arguments[name])
+            free = interval == LINE
+            near_one[name] = rebuild([_near_one(a) if free else a for a in arrays])
+        return _settled(replace(first, arguments=first.arguments | near_one), anywhere=False)
     raise NotFiniteError(
         "its results are not finite, nor are they nearer to the middle of its domain"
     )
+
+
+def _near_one(array: Array) -> Array:
+    """Return numbers between 0.5 and 1.5, in the order of the given ones."""
+    near: Array = np.asarray((1 + array / (1 + 2 * np.abs(array))).astype(array.dtype))
+    return near
 
 
 def _middle(interval: Interval) -> float:

@@ -84,7 +84,7 @@ class Search:
         def check(choose: Choose) -> None:
             subject = choose(self.subjects)
             try:
-                call = draw_call(subject, choose, case)
+                call = draw_call(subject, choose, case, anywhere=self.cases > 1)
                 seed = choose(range(SEEDS))
                 error = self._failure(call, seed, order)
             except NotFiniteError as problem:
