@@ -97,7 +97,9 @@ PLANTED = {
 
 @pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED)
 def test_a_rule_that_is_wrong_is_caught(planted):
-    with pytest.raises(GradientError, match=r"(order [12]: the gradient|forward mode) of .*planted"):
+    with pytest.raises(
+        GradientError, match=r"(order [12]: the gradient|forward mode) of .*planted"
+    ):
         check_derivatives(planted, shrink=False)
 
 

@@ -142,6 +142,8 @@ def draw_call(
             arrays = [_draw_array(shape, intervals[name], choose) for shape in several]
             arguments[name] = arrays if op.is_list(name) else arrays[0]
             axes += several
+        if len(axes) > 1 and choose((False, False, True)):
+            _tie(arguments, intervals)
         try:
             return _settled(Call(op, arguments, intervals), anywhere)
         except (ValueError, IndexError, ArithmeticError) as error:
@@ -176,8 +178,9 @@ def _draw_shapes(
             f"shapes={text!r} of op {op.name!r} has {len(groups)} groups for the parameters "
             f"{', '.join(names)}: give one for each"
         )
+    common = choose((None, None, 2, None, 3))  # for what is wrong in square matrices alone
     letters = {
-        entry: max(choose(SIZES), least)
+        entry: max(choose(SIZES) if common is None else common, least)
         for entry in dict.fromkeys(entry for group in groups for entry in group)
         if entry.isalpha()
     }
@@ -289,6 +292,20 @@ def _settled(call: Call, anywhere: bool) -> Call:
     raise NotFiniteError(
         "its results are not finite, nor are they nearer to the middle of its domain"
     )
+
+
+def _tie(arguments: dict[str, Any], intervals: Mapping[str, Interval]) -> None:
+    """Let every other entry of the arrays be equal to that of the first array, where it fits."""
+    first, *others = [a for name in intervals for a in flatten(arguments[name])[0]]
+    bounds = [i for name, i in intervals.items() for _ in flatten(arguments[name])[0]]
+    for array, (low, high) in zip(others, bounds[1:], strict=True):
+        try:
+            equal = np.broadcast_to(first, array.shape).astype(array.dtype)
+        except ValueError:
+            continue
+        for place in range(0, array.size, 2):
+            if low < equal.flat[place] < high:
+                array.flat[place] = equal.flat[place]
 
 
 def _near_one(array: Array) -> Array:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tinygrad_mnist.checking.sampling import Call, Choose
     from tinygrad_mnist.checking.subjects import Subject
 
-FEWEST = 6  # examples of each case of an op, however many cases there are
+FEWEST = 25  # examples of each case of an op, however many cases there are
 SEEDS = 1000  # of cotangents
 
 
