@@ -49,7 +49,7 @@ def _in_a_region(samples: Sequence[Sample]) -> Diagnosis | None:
     inside = None
     for pattern in (zero, sign, factor):
         inside = inside or pattern(there)
-    where = "there" if region.kind == "index" else "elsewhere"
+    where = "there" if region.kind in {"index", "tied"} else "elsewhere"
     more = f"; {where} {inside.sentence}" if inside else ""
     return Diagnosis("region", f"{region}{more}", inside.factor if inside else None, region)
 

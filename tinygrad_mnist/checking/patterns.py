@@ -75,6 +75,8 @@ def sign(samples: Sequence[Sample]) -> Diagnosis | None:
 
 def _result_for_input(samples: Sequence[Sample]) -> Diagnosis | None:
     known = [s for s in samples if s.at_result is not None]
+    if any(s.at_result is None and s.wrong.any() for s in samples):
+        return None  # what can't be looked at there is to be explained too
     if known and fits((s.claimed, np.asarray(s.at_result), s.tolerance) for s in known):
         return Diagnosis("result for input", "the result is used where the input belongs")
     known = [s for s in samples if s.claimed_at_result is not None]

@@ -30,6 +30,10 @@ class RuleError(Exception):
     """A rule raised something, at inputs that the function itself takes."""
 
 
+class _OtherShapes(Exception):  # noqa: N818 - it is caught before anyone sees it
+    """The results are of other shapes than at the point itself."""
+
+
 class Problem:
     """A function at a point, seen as one from a vector of numbers to another.
 
@@ -168,12 +172,18 @@ class Problem:
         return [np.asarray(raw(result)) for result in self.call(arrays)]
 
     def value(self, x: Vector) -> Vector:
-        """Return all results at a vector, as one."""
-        return joined(self._results(x))
+        """Return all results at a vector, as one; NaN where they are of other shapes there."""
+        results = self._results(x)
+        if [result.shape for result in results] != self.out_shapes:
+            return np.full_like(self.out, np.nan)
+        return joined(results)
 
     def pull(self, x: Vector, cotangent: Vector) -> Vector:
-        """Return the gradient of <cotangent, results> at a vector, as one."""
-        return joined(self.gradients(self.split(x), self.outputs(cotangent)))
+        """Return the gradient of <cotangent, results> at a vector, as one; NaN as in `value`."""
+        try:
+            return joined(self.gradients(self.split(x), self.outputs(cotangent)))
+        except _OtherShapes:
+            return np.full_like(self.x, np.nan)
 
     def gradients(self, arrays: Sequence[Any], cotangents: list[Any]) -> tuple[Any, ...]:
         """Return the gradient of <cotangents, results> by each input.
@@ -182,7 +192,14 @@ class Problem:
         ------
         RuleError
         """
-        _, pull = vjp(lambda *inputs: self.call(inputs), *arrays)
+
+        def called(*inputs: Any) -> list[Any]:
+            results = self.call(inputs)
+            if [np.shape(raw(result)) for result in results] != self.out_shapes:
+                raise _OtherShapes
+            return results
+
+        _, pull = vjp(called, *arrays)
         try:
             return pull(cotangents)
         except Exception as error:

@@ -24,7 +24,7 @@ class Region:
     Attributes
     ----------
     kind : str
-        ``"index"``, ``"equal"``, ``"sign"``, ``"small"``, ``"large"`` or ``"threshold"``.
+        ``"index"``, ``"equal"``, ``"tied"``, ``"sign"``, ``"small"``, ``"large"`` or ``"threshold"``.
     sentence : str
         In words.
     bound : float or None
@@ -45,7 +45,12 @@ def find_region(samples: Sequence[Sample]) -> Region | None:
     if all(w.all() for w in wrong) or not any(w.any() for w in wrong):
         return None
     entries = Entries.joined(samples)
-    return _index(samples, wrong) or _equal(samples, wrong) or _interval(entries)
+    return (
+        _index(samples, wrong)
+        or _equal(samples, wrong)
+        or _tied(samples, wrong)
+        or _interval(entries)
+    )
 
 
 def _index(samples: Sequence[Sample], wrong: Sequence[Array]) -> Region | None:
@@ -77,6 +82,20 @@ def _equal(samples: Sequence[Sample], wrong: Sequence[Array]) -> Region | None:
     if all(e != w.any() for e, (_, w) in zip(equal, known, strict=True)):
         return Region("equal", "it is right only where all entries of the input are equal")
     return None
+
+
+def _tied(samples: Sequence[Sample], wrong: Sequence[Array]) -> Region | None:
+    """Return whether claims are wrong exactly where an entry is equal to another one."""
+    for s, w in zip(samples, wrong, strict=True):
+        if s.x is None:
+            return None
+        values, place, count = np.unique(np.ravel(s.x), return_inverse=True, return_counts=True)
+        place = place.ravel()
+        tied = count[place] > 1
+        ends = (np.ones_like(tied), place == values.size - 1, place == 0)
+        if not any(np.array_equal(w, tied & some) for some in ends):
+            return None
+    return Region("tied", "it is wrong where entries of the input are equal")
 
 
 def _interval(entries: Entries) -> Region | None:
