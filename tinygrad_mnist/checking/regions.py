@@ -24,7 +24,7 @@ class Region:
     Attributes
     ----------
     kind : str
-        ``"index"``, ``"equal"``, ``"tied"``, ``"sign"``, ``"small"``, ``"large"`` or ``"threshold"``.
+        ``"index"``, ``"equal"``, ``"tied"``, ``"sign"``, ``"small"``, ``"large"``, ``"threshold"``.
     sentence : str
         In words.
     bound : float or None
