@@ -33,6 +33,8 @@ class Visit:
 
     Attributes
     ----------
+    node : Node
+        The record of the call.
     op : Op
     inputs : list or None
         A value for each parameter of the op, where they were kept.
@@ -42,6 +44,7 @@ class Visit:
         The user's file and line, where it was kept.
     """
 
+    node: Node
     op: Op
     inputs: list[Any] | None
     results: list[tuple[Array, Array | None]]
@@ -94,7 +97,7 @@ def _visit(node: Node, g: Any, known: dict[int, Array]) -> Visit:
         for c, o in zip(cotangents, outs, strict=False)
         if c is not None
     ]
-    return Visit(node.plan.op, inputs, pairs, str(site))
+    return Visit(node, node.plan.op, inputs, pairs, str(site))
 
 
 def _known_results(seeds: Iterable[tuple[Any, Any]]) -> dict[int, Array]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NoRenderer", "draw"]
 
+COLORS = ("time", "memory", "gradient_norm", "rounding")
+
 
 def draw(
     what: Any,
@@ -27,6 +29,9 @@ def draw(
     order: int = 0,
     depth: int | None = None,
     collapse: str | Callable[[Scope], bool] | None = None,
+    values: bool = False,
+    memory: bool = False,
+    color_by: str | None = None,
 ) -> Any:
     """Return a picture of a compute graph.
 
@@ -87,13 +92,20 @@ def draw(
     >>> "exp(x * y)" in picture.source
     True
     """
+    if color_by is not None:
+        color_by = _color_name(color_by)
     if callable(what):
         graph = call(what, inputs, order)
     elif inputs:
         raise TypeError("draw takes inputs for a module or function; put several Tensors in a list")
     else:
         graph = history(what, order, user_frame())
+    everything = list(graph.vertices)
     fold(graph, depth, collapse)
+    if values or memory or color_by is not None:
+        from tinygrad_mnist.drawing.measuring import measure  # which looks into derivative checks
+
+        measure(graph, everything, values=values, memory=memory, color_by=color_by)
     picture = Picture(filename="graph.gv", format="svg", body=list(source_lines(graph)))
     graph.forget()
     if file is not None:
@@ -110,3 +122,19 @@ def _with_picture(error: Exception, picture: Picture, file: Any) -> Exception:
     where = "this exception's .picture" if file is None else file
     error.add_note(f"draw: the graph up to what failed is in {where}")
     return error
+
+
+def _color_name(name: str) -> str:
+    """Return the name of a measure, which may be written with spaces.
+
+    Raises
+    ------
+    ValueError
+        If there is none of this name.
+    """
+    plain = name.replace(" ", "_").replace("-", "_")
+    if plain in {"gradient", "grad_norm"}:
+        plain = "gradient_norm"
+    if plain not in COLORS:
+        raise ValueError(f"draw can't color by {name!r}: there are {', '.join(COLORS)}")
+    return plain

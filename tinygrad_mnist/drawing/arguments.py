@@ -34,7 +34,7 @@ def values_of(node: Node) -> dict[str, Any]:
     """Return what is known of a call's arguments: all of them, or those that rules still keep."""
     site = getattr(node, "site", None)
     if isinstance(site, Record):
-        return dict(zip(node.plan.op.names, site.values, strict=True))
+        return dict(zip(node.plan.op.names, site.inputs, strict=True))
     found: dict[str, Any] = {}
     for rule, saved in zip(node.plan.table, node.saved or (), strict=False):  # tokens come last
         values = (saved,) if len(rule.names) == 1 else saved or ()

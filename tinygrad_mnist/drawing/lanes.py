@@ -14,7 +14,7 @@ from tinygrad_mnist.tensor import Tensor
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from tinygrad_mnist.drawing.tracing import Visit
+    from tinygrad_mnist.drawing.tracing import RuleCall
 
 LANES = ("forward", "backward", "backward of backward")
 D = "\N{PARTIAL DIFFERENTIAL}"
@@ -79,34 +79,34 @@ class Passes:
 
     Parameters
     ----------
-    visits : sequence of Visit
+    calls : sequence of RuleCall
         Every rule that was called, in order.
     vertices : mapping
         Node -> vertex, of all nodes that were read so far.
     """
 
-    def __init__(self, visits: Sequence[Visit], vertices: Mapping[Any, Vertex]) -> None:
-        self.visits = visits
+    def __init__(self, calls: Sequence[RuleCall], vertices: Mapping[Any, Vertex]) -> None:
+        self.rule_calls = calls
         self.vertices = vertices
         self.rules: dict[Any, tuple[Any, int]] = {}  # node -> whose rule recorded it, its order
         self.given: dict[Any, Any] = {}  # node of a cotangent -> the node that it belongs to
         before, low, order = None, -1, 0
-        for visit in visits:
-            if before is None or visit.node.index > before.node.index:  # another pass
-                order = 1 + self._order(visit.node)
-            if before is None or visit.node is not before.node:
-                low = max(visit.node.index, before.end if before else -1)
-            stack = [t._node for t in _each(visit.gi)]
-            cotangents = {t._node for t in _each(visit.g)}
+        for call in calls:
+            if before is None or call.node.index > before.node.index:  # another pass
+                order = 1 + self._order(call.node)
+            if before is None or call.node is not before.node:
+                low = max(call.node.index, before.end if before else -1)
+            stack = [t._node for t in _each(call.gi)]
+            cotangents = {t._node for t in _each(call.g)}
             for node in cotangents:
-                self.given.setdefault(node, visit.node)
+                self.given.setdefault(node, call.node)
             while stack:
                 node = stack.pop()
                 fresh = node.index > low and node not in cotangents and node not in self.rules
                 if fresh and not isinstance(node, Output):
-                    self.rules[node] = visit.node, order
+                    self.rules[node] = call.node, order
                     stack += node.parents
-            before = visit
+            before = call
 
     def _order(self, root: Any) -> int:
         """Return through how many passes a node was computed."""
@@ -144,7 +144,7 @@ class Passes:
         targets : collection of Leaf
             Where gradients were asked for.
         """
-        visited = {visit.node for visit in self.visits}
+        visited = {call.node for call in self.rule_calls}
         for node in visited:
             v = self.vertices.get(node)
             if v is None or isinstance(node, Output):

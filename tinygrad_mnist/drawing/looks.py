@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FONT = "Arial"  # graphviz-pure, too, knows how wide it is
-DARK, LINE, PALE = "#595959", "#7F7F7F", "#A6A6A6"
+DARK, LINE, PALE = "#4A4A4A", "#7F7F7F", "#A6A6A6"
+ALARM = "#B30000"
 # Tints of the colours of Okabe and Ito; in grey print each kind still has an outline of its own.
 STYLES = {
     "input": {"shape": "invhouse", "style": "filled", "fillcolor": "#D3EAF8", "color": "#0072B2"},
@@ -91,9 +93,9 @@ def title(path: str, known: Sequence[str]) -> str:
     return bold(first) + (small("  " + ", ".join(others)) if others else "")
 
 
-def cell(kind: str, text: str) -> str:
-    """Return a table's cell that looks like a kind of node."""
-    style = NODE | STYLES[kind]
+def cell(kind: str, text: str, fill: str | None = None) -> str:
+    """Return a table's cell that looks like a kind of node, or is filled with a colour."""
+    style = NODE | STYLES[kind] | ({"fillcolor": fill} if fill else {})
     dashed = ' style="dashed"' if "dashed" in style["style"] else ""
     colors = f'bgcolor="{style["fillcolor"]}" color="{style["color"]}"'
     return f'<td border="1" {colors}{dashed}>{small(text)}</td>'
@@ -119,6 +121,20 @@ def wrapped(text: str, width: int = 44) -> str:
     """Return a text for small print on several lines, each flush left."""
     lines = textwrap.wrap(text, width)[:12] or [text]
     return "<br/>".join(map(small, lines))
+
+
+def alarm(text: str) -> str:
+    """Return a text for small print that is to be seen."""
+    return f'<font point-size="9" color="{ALARM}"><b>{escaped(text)}</b></font>'
+
+
+def tint(weight: float) -> str:
+    """Return the colour of a weight from 0 to 1, white to orange; darker in grey print too."""
+    if math.isinf(weight):
+        return "#F4B6A0"
+    ends = (0xFF, 0xFF, 0xFF), (0xF5, 0xA6, 0x3C)
+    mixed = (round(a + (b - a) * min(max(weight, 0), 1)) for a, b in zip(*ends, strict=True))
+    return "#" + "".join(f"{c:02X}" for c in mixed)
 
 
 def small(text: str) -> str:

@@ -130,12 +130,14 @@ class _Reader:
         if isinstance(value, Tensor):
             name = value.name or name
         vertex = Vertex("input", name, np.shape(data), data.dtype)
+        vertex.value = data
         self.inputs.append(vertex)
         if not isinstance(value, Tensor) or not value.requires_grad:
             if data.dtype.kind != "f":
                 self._remember(data, vertex)
                 return value
             value = Tensor(data, requires_grad=True, name=name)
+            vertex.borrowed = True
         self.nodes[value._node] = vertex
         vertex.node = value._node
         self.trace.names.tensors[value._node] = value
@@ -178,9 +180,12 @@ class _Reader:
         for t in seeds:
             note = ("seed",) if t.name == "1" else ("direction",)
             vertex = Vertex("constant", t.name or "", t.shape, t.dtype, notes=note, node=t._node)
+            vertex.value = t._value
             self.nodes[t._node] = vertex
 
     def _remember(self, array: Any, vertex: Vertex) -> None:
+        if vertex.kind == "constant":
+            vertex.value = array
         self.arrays[id(array)] = vertex
         self.alive.append(array)
 
@@ -193,9 +198,9 @@ class _Reader:
         roots = [t for t in [*results, *(g for _, _, g in gradients)] if t._node is not None]
         if self.trace.failure is not None:
             roots += self.trace.names.tensors.values()
-        passes = Passes(self.trace.visits, self.nodes)
+        passes = Passes(self.trace.rule_calls, self.nodes)
         inside = _Inside(self.scopes)
-        nodes = [t._node for t in roots] + [visit.node for visit in self.trace.visits]
+        nodes = [t._node for t in roots] + [call.node for call in self.trace.rule_calls]
         for node in _behind(nodes, self.nodes):
             if not isinstance(node, Output) and node.plan.op is alias:
                 self.nodes[node] = self._source(node.parents[0])  # how `grad` tells its arguments
@@ -214,6 +219,9 @@ class _Reader:
             if vertex.number < 0:
                 vertex.notes = ("not used",)
                 self._place(vertex)
+        for t in [*self.trace.names.tensors.values(), *roots]:
+            if t._node in self.nodes:
+                self.nodes[t._node].value = t._value
         passes.keep({leaf for leaf, _, _ in gradients})
         passes.box(self.graph)
         return self.graph
@@ -344,7 +352,7 @@ class _Reader:
     def _lost(self, record: Record) -> Vertex:
         """Return the vertex of a call by what was seen of it, for its node is gone."""
         op, out = record.op, record.out
-        values = dict(zip(op.names, record.values, strict=True))
+        values = dict(zip(op.names, record.inputs, strict=True))
         vertex = Vertex("operation", op.name, np.shape(out), getattr(out, "dtype", None))
         vertex.site = record
         self._argue(vertex, op, values, {})

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 class Record(str):
     """The user's file and line of a call, and what else a picture shows of it."""
 
-    __slots__ = ("before", "frame", "op", "out", "values")
+    __slots__ = ("before", "frame", "inputs", "op", "out")
     frame: int  # the identity of the user's
     before: int  # below that of the call's node
     op: Op
     out: Any
-    values: list[Any]
+    inputs: list[Any]
 
 
-class Visit(NamedTuple):
+class RuleCall(NamedTuple):
     """One gradient rule that a pass of reverse mode has called, for one input."""
 
     node: Node  # whose rule it was
@@ -51,7 +51,7 @@ class Trace:
         self.outer = current_mode()
         self.names = Names()
         self.records: list[Record] = []
-        self.visits: list[Visit] = []
+        self.rule_calls: list[RuleCall] = []
         self.scopes: list[tuple[Any, int, int]] = []  # (module, first index, last index)
         self.generators: dict[int, tuple[Any, Any]] = {}  # with their states before first use
         self.failure: Failure | None = None
@@ -72,14 +72,14 @@ class Trace:
             self.outer.check(op, values, out)
         frame = user_frame()
         record = Record(f"{frame.f_code.co_filename}:{frame.f_lineno}")
-        record.frame, record.op, record.values, record.out = id(frame), op, list(values), out
+        record.frame, record.op, record.inputs, record.out = id(frame), op, list(values), out
         record.before = next_index()
         self.records.append(record)
         self.names.look(frame)
         return record
 
     def _rule(self, node: Node, g: Any, gi: Any) -> None:
-        self.visits.append(Visit(node, g, gi, next_index()))
+        self.rule_calls.append(RuleCall(node, g, gi, next_index()))
         if self.outer.watch is not None:
             self.outer.watch(node, g, gi)
 

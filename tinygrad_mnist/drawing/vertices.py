@@ -126,6 +126,10 @@ class Vertex:
         How many operations it stands for.
     number : int
         Its place in the graph; in a picture, that of its node.
+    value : array or None
+        What it is, where something keeps that.
+    borrowed : bool
+        Whether it is an input that is tracked for the drawing alone.
     measured : Measured or None
     change : str
         In a comparison: ``added``, ``removed`` or ``changed``.
@@ -151,6 +155,8 @@ class Vertex:
     listed: tuple[Vertex, ...] = ()
     operations: int = 1
     number: int = -1
+    value: Any = None
+    borrowed: bool = False
     measured: Measured | None = None
     change: str = ""
 
@@ -162,6 +168,7 @@ class Graph:
     vertices: list[Vertex] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     failure: Exception | None = None  # what the call that is drawn raised
+    scale: tuple[str, str, str] | None = None  # what colours mean: the measure and its ends
 
     def keep(self, flow: Iterable[Vertex]) -> None:
         """Drop every vertex but `flow`, the outputs, and the leaves that these need."""
@@ -172,7 +179,7 @@ class Graph:
     def forget(self) -> None:
         """Let go of nodes and arrays: vertices refer to each other, so they may outlive us."""
         for v in self.vertices:
-            v.node = v.measured = None
+            v.node = v.measured = v.value = None
             v.site = str(v.site)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from tinygrad_mnist.drawing.formulas import INFIX, read_by, written
+from tinygrad_mnist.drawing.numbers import size_text, summary
 from tinygrad_mnist.drawing.vertices import (
     FLOW,
     LEAVES,
     MULTIPLE,
     NODES,
+    NOT_KEPT,
     Graph,
     Vertex,
     around,
@@ -86,6 +89,23 @@ class Wording:
             return [*v.notes, *(f"{role}: {self.name(s)}" for role, s in roles if self.far(s))]
         notes = [self.type(v), *v.notes]
         return [*notes, f"read by {self.readers[v]} nodes"] if self.far(v) else notes
+
+    def measures(self, v: Vertex) -> list[tuple[str, bool]]:
+        """Return what was measured, line by line, and whether it is to alarm."""
+        m, lines = v.measured, []
+        if m is None:
+            return []
+        for name, array in (("", m.value), ("grad ", m.gradient)):
+            if array is NOT_KEPT:
+                lines.append((f"{name}not computed" if name else "value not kept", False))
+            elif array is not None:
+                text, odd = summary(array)
+                lines.append((f"{name}{text}" if name else text, odd))
+        if m.kept and not m.amount.startswith("keeps"):
+            lines.append((f"keeps {size_text(m.kept)}", False))
+        if m.amount:
+            lines.append((m.amount, m.weight is not None and math.isinf(m.weight)))
+        return lines
 
     def far(self, v: Vertex) -> bool:
         """Return whether edges from a leaf would cover the picture."""

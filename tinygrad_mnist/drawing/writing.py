@@ -16,12 +16,14 @@ from tinygrad_mnist.drawing.looks import (
     NODE,
     SAVED,
     STYLES,
+    alarm,
     box,
     cell,
     escaped,
     joined,
     small,
     table,
+    tint,
     title,
     wrapped,
 )
@@ -40,7 +42,7 @@ from tinygrad_mnist.drawing.vertices import (
     shown,
     visible,
 )
-from tinygrad_mnist.drawing.wording import Wording
+from tinygrad_mnist.drawing.wording import READERS, Wording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +92,7 @@ class _Writer:
                 number = self.boxes.setdefault(scope, len(self.boxes) + 1)
                 yield f"{tab}subgraph cluster_{number} {{\n"
                 yield f"{tab}\tgraph [{box(scope, len(inside))}]\n"
-            style = joined(STYLES[v.kind] | _tip(v.site))
+            style = joined(STYLES[v.kind] | _tip(v.site) | self._tint(v))
             yield "\t" * (len(inside) + 1) + f"n{v.number} [label=<{self._label(v)}> {style}]\n"
         while inside:
             inside.pop()
@@ -113,27 +115,46 @@ class _Writer:
             rows.append(escaped(self.words.title(v)))
             notes = ", ".join(self.words.notes(v))
             rows += [wrapped(notes)] if notes else []
+        measures = self.words.measures(v)
+        rows += [alarm(text) if odd else small(text) for text, odd in measures]
         if not v.listed:
             return "<br/>".join(rows)
-        cells = [
-            cell(leaf.kind, f"{self.words.name(leaf)} {self.words.type(leaf)}") for leaf in v.listed
-        ]
-        lines = ["".join(cells[k : k + 3]) for k in range(0, len(cells), 3)]
+        cells = [self._listed(leaf) for leaf in v.listed]
+        across = 1 if any(self.words.measures(leaf) for leaf in v.listed) else 3
+        lines = ["".join(cells[k : k + across]) for k in range(0, len(cells), across)]
         rows.append(table(lines, 'cellspacing="3" cellpadding="2"'))
         return table([f"<td>{row}</td>" for row in rows], 'cellspacing="0"')
+
+    def _listed(self, leaf: Vertex) -> str:
+        """Return the cell of a leaf inside the node that reads it."""
+        words = [f"{self.words.name(leaf)} {self.words.type(leaf)}"]
+        words += [text for text, _ in self.words.measures(leaf)]
+        return cell(leaf.kind, "; ".join(words), self._tint(leaf).get("fillcolor"))
+
+    def _tint(self, v: Vertex) -> dict[str, str]:
+        """Return the attribute of what a vertex is coloured by."""
+        if self.graph.scale is None or v.kind in {"output", "gap"}:
+            return {}
+        weight = v.measured.weight if v.measured else None
+        return {"fillcolor": "#FFFFFF" if weight is None else tint(weight)}
 
     # Edges
 
     def edges(self) -> Iterator[str]:
         """Yield a line for each edge."""
-        lines: dict[str, None] = {}  # in order, none twice
+        lines: dict[tuple[Vertex, Vertex], dict[str, None]] = {}  # in order, none twice
         for v in self.graph.vertices:
             reader = shown(v)
             for role, s in zip(v.roles, v.sources, strict=True):
                 source = shown(s)
                 if source is not reader and not self.words.far(source):
-                    lines[self._edge(v, role, s)] = None
-        yield from lines
+                    lines.setdefault((source, reader), {})[self._edge(v, role, s)] = None
+        for (source, reader), several in lines.items():
+            if len(several) > READERS:
+                count = escaped(f"{len(several):,} values")
+                yield _arrow(source, reader, f'label=<&#160;{count}> weight="8"')
+            else:
+                yield from several
         if self.lanes:
             yield from self._between_lanes()
 
@@ -193,6 +214,11 @@ class _Writer:
         if any(ELSEWHERE in v.notes for v in self.graph.vertices):
             remarks.append(f"{ELSEWHERE} is a constant that is no longer kept")
         rows = [small(remark) for remark in remarks]
+        if self.graph.scale is not None:
+            name, low, high = self.graph.scale
+            steps = "".join(cell("operation", "   ", tint(k / 4)) for k in range(5))
+            ends = [f"<td>{small(text)}</td>" for text in (f"{name}:", low, high)]
+            rows.append(table([ends[0] + ends[1] + steps + ends[2]], 'cellspacing="2"'))
         rows.append(table([legend], 'cellspacing="4" cellpadding="3"'))
         return table([f'<td align="left">{row}</td>' for row in rows], 'cellspacing="0"')
 
