@@ -15,13 +15,14 @@ from tinygrad_mnist.tensor import Tensor
 
 if TYPE_CHECKING:
     from tinygrad_mnist.checking import gradcheck, grade, rounding
-    from tinygrad_mnist.drawing import draw
+    from tinygrad_mnist.drawing import draw, draw_diff
 
 __all__ = [
     "Tensor",
     "checkpoint",
     "detect_anomaly",
     "draw",
+    "draw_diff",
     "grad",
     "gradcheck",
     "grade",
@@ -42,6 +43,7 @@ __all__ = [
 
 _LATER = {  # imported when first asked for
     "draw": "drawing",
+    "draw_diff": "drawing",
     "grade": "checking",
     "gradcheck": "checking",
     "rounding": "checking",

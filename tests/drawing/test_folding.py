@@ -4,7 +4,9 @@ import itertools
 import re
 
 import numpy as np
+import pytest
 
+from tests.drawing import subjects
 from tests.drawing.shown import boxes, edges, labels, leaf
 from tinygrad_mnist import nn, op, ops
 from tinygrad_mnist.drawing import draw
@@ -104,3 +106,48 @@ def test_repeated_blocks_that_pass_on_several_results_are_joined():
     picture = draw(f, np.zeros(3))
     assert boxes(picture) == ["x 30"]
     assert len(labels(picture)) < 10
+
+
+# Chosen by the user -------------------------------------------------------------------------------
+
+
+def nested():
+    return nn.Sequential(nn.Linear(8, 4, rng=0), subjects.Residual(4), nn.Linear(4, 2, rng=1))
+
+
+def test_depth_says_how_many_boxes_in_each_other_are_drawn():
+    x = subjects.ones(2, 8)
+    assert len(labels(draw(nested(), x, depth=0))) == 3
+    assert boxes(draw(nested(), x, depth=0)) == []
+    assert boxes(draw(nested(), x, depth=1)) == ["Sequential 86 parameters"]
+    assert "1 Residual, 40 parameters" in labels(draw(nested(), x, depth=1)).values()
+    assert len(boxes(draw(nested(), x, depth=2))) == 2
+
+
+@pytest.mark.parametrize(
+    "collapse", ["1", "Residual", "Res*", lambda scope: scope.kind == "Residual"]
+)
+def test_modules_are_collapsed_by_path_class_pattern_or_function(collapse):
+    picture = draw(nested(), subjects.ones(2, 8), collapse=collapse)
+    assert "1 Residual, 40 parameters" in labels(picture).values()
+    assert boxes(picture) == ["Sequential 86 parameters"]
+
+
+def test_a_graph_with_many_edges_shows_fewer_nodes():
+    states = [leaf(2)]
+    for _ in range(100):
+        states.append(np.stack(states).sum(axis=0))
+    picture = draw(states[-1])
+    assert len(edges(picture)) <= 500
+
+
+def test_a_wide_graph_shows_no_more_than_its_budget():
+    x = leaf(2)
+    picture = draw(np.stack([np.tanh(x * float(k)) for k in range(2_000)]))
+    assert len(labels(picture)) <= BUDGET
+    assert any("values" in label for _, _, label in edges(picture))
+
+
+def test_many_outputs_are_left_out_too():
+    x = leaf(2)
+    assert len(labels(draw([x * float(k) for k in range(1_000)]))) <= BUDGET

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import gc
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_mnist.drawing.comparing import compare
 from tinygrad_mnist.drawing.folding import fold
 from tinygrad_mnist.drawing.reading import call, history
-from tinygrad_mnist.drawing.rendering import NoRenderer, Picture
+from tinygrad_mnist.drawing.rendering import NoRenderer, Picture, ending
 from tinygrad_mnist.drawing.writing import source_lines
 from tinygrad_mnist.switches import user_frame
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
+    from types import FrameType
 
-    from tinygrad_mnist.drawing.vertices import Scope
+    from tinygrad_mnist.drawing.vertices import Graph, Scope
 
-__all__ = ["NoRenderer", "draw"]
+__all__ = ["NoRenderer", "draw", "draw_diff"]
 
 COLORS = ("time", "memory", "gradient_norm", "rounding")
 
@@ -55,6 +58,14 @@ def draw(
     collapse : str or callable, optional
         Which modules are one node each: a path or class, ``*`` stands for anything, or a function
         of a `vertices.Scope`, which has their ``path``, ``kind`` and ``parameters``.
+    values : bool, optional
+        Whether to show numbers: small arrays in full, of others the ends and the mean; the
+        ``grad`` of leaves. NaN and infinities are red.
+    memory : bool, optional
+        Whether to show the bytes that each operation keeps for backward, each array once.
+    color_by : str, optional
+        What to colour operations by: ``"time"`` of the forward (of a call), ``"memory"``,
+        ``"gradient_norm"``, or ``"rounding"``, how far it can move the result.
 
     Returns
     -------
@@ -67,7 +78,7 @@ def draw(
     TypeError
         If `what` is nothing that can be drawn.
     ValueError
-        If the picture is too large for a PNG.
+        If the picture is too large for a PNG, or an option is not one of those above.
     RuntimeError
         If `order` needs a graph that was freed.
     Exception
@@ -92,27 +103,92 @@ def draw(
     >>> "exp(x * y)" in picture.source
     True
     """
+    if file is not None:
+        ending(file)
+    if order not in range(10):
+        raise ValueError(f"draw goes back order times by reverse mode, 0, 1 or 2; got {order!r}")
     if color_by is not None:
         color_by = _color_name(color_by)
-    if callable(what):
-        graph = call(what, inputs, order)
-    elif inputs:
-        raise TypeError("draw takes inputs for a module or function; put several Tensors in a list")
-    else:
-        graph = history(what, order, user_frame())
-    everything = list(graph.vertices)
-    fold(graph, depth, collapse)
-    if values or memory or color_by is not None:
-        from tinygrad_mnist.drawing.measuring import measure  # which looks into derivative checks
+    with _no_collection():
+        graph = _read(what, inputs, order, user_frame())
+        everything = list(graph.vertices)
+        fold(graph, depth, collapse)
+        if values or memory or color_by is not None:
+            from tinygrad_mnist.drawing.measuring import measure  # looks into derivative checks
 
-        measure(graph, everything, values=values, memory=memory, color_by=color_by)
-    picture = Picture(filename="graph.gv", format="svg", body=list(source_lines(graph)))
-    graph.forget()
+            measure(graph, everything, values=values, memory=memory, color_by=color_by)
+        picture = _picture(graph)
+        graph.forget()
     if file is not None:
         picture.write(file)
     if graph.failure is not None:
         raise _with_picture(graph.failure, picture, file)
     return picture
+
+
+def draw_diff(a: Any, b: Any, *inputs: Any, file: str | os.PathLike[str] | None = None) -> Any:
+    """Return one picture of two compute graphs: what `b` has more, less and otherwise than `a`.
+
+    Parameters
+    ----------
+    a, b : Tensors or callables
+        Each as `draw` takes it.
+    *inputs : array_like
+        What to call both with.
+    file : path, optional
+        As for `draw`.
+
+    Returns
+    -------
+    graphviz.Digraph
+        What is in `b` alone is green and has a plus, what is in `a` alone orange and dashed with
+        a minus, and what is in both, but not the same, yellow.
+
+    Examples
+    --------
+    >>> x = np.ones((2, 3))
+    >>> picture = draw_diff(lambda x: np.exp(x).sum(), lambda x: np.exp(x).mean(), x)
+    >>> "1 added, 1 removed" in picture.source
+    True
+    """
+    if file is not None:
+        ending(file)
+    graphs = []
+    for what in (a, b):
+        graph = _read(what, inputs, 0, user_frame())
+        fold(graph)
+        graphs.append(graph)
+    merged = compare(*graphs)
+    picture = _picture(merged)
+    for graph in (*graphs, merged):
+        graph.forget()
+    if file is not None:
+        picture.write(file)
+    return picture
+
+
+def _read(what: Any, inputs: Sequence[Any], order: int, frame: FrameType) -> Graph:
+    if callable(what):
+        return call(what, inputs, order)
+    if inputs:
+        raise TypeError("draw takes inputs for a module or function; put several Tensors in a list")
+    return history(what, order, frame)
+
+
+def _picture(graph: Graph) -> Picture:
+    return Picture(filename="graph.gv", format="svg", body=list(source_lines(graph)))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep Python from looking for cycles over and over among a million new objects."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
 
 
 def _with_picture(error: Exception, picture: Picture, file: Any) -> Exception:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Collapse = str | Callable[[Scope], bool] | None
 
 BUDGET = 150  # nodes that a picture shows at most
+EDGES = 500  # with many more a layout takes minutes, and nobody can follow them
 
 
 def fold(graph: Graph, depth: int | None = None, collapse: Collapse = None) -> None:
@@ -54,7 +55,17 @@ def fold(graph: Graph, depth: int | None = None, collapse: Collapse = None) -> N
     if depth is not None or collapse is not None:
         _fold_chosen(graph, depth, collapse)
     _fold_to_budget(graph)
-    leave_out_middle(graph)
+    room = BUDGET
+    leave_out_middle(graph, room)
+    while room > 9 and _edges(graph) > EDGES:
+        room //= 2
+        leave_out_middle(graph, room)
+
+
+def _edges(graph: Graph) -> int:
+    """Return how many edges a picture would have."""
+    pairs = {(shown(s), shown(v)) for v in graph.vertices for s in v.sources}
+    return sum(source is not reader for source, reader in pairs)
 
 
 def _join_outputs(graph: Graph) -> None:

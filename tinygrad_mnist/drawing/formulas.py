@@ -31,6 +31,8 @@ def formula_of(op: Op, arguments: Sequence[Any], values: Mapping[str, Any]) -> A
     """Return the formula of one call: ``(operation, arguments)``, or None if it is none."""
     if op.pointwise or op.name in INFIX:
         return op.name, arguments
+    if op.name == "dot" and all(len(a.shape) <= 2 for a in arguments if isinstance(a, Vertex)):
+        return "matmul", arguments
     source = arguments[0] if arguments else None
     if isinstance(source, Vertex) and op.name in {"transpose", "swapaxes", "matrix_transpose"}:
         axes = values.get("axes"), values.get("axis1"), values.get("axis2")

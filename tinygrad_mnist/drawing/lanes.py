@@ -43,6 +43,8 @@ def differentiate(
     """
     seeded: list[Tensor] = []
     roots = [t for t in results if t._node is not None and t.dtype.kind == "f"]
+    if not order:
+        return [], []
     leaves = _leaves([t._node for t in roots])
     leaves = [leaf for leaf in leaves if not is_input(leaf)] or leaves
     found: list[tuple[Any, int, Tensor]] = []
@@ -124,6 +126,8 @@ class Passes:
 
     def place(self, vertex: Vertex) -> None:
         """Say of a vertex, whose sources have been placed, which lane it is in and why."""
+        if not self.rules:
+            return
         node = vertex.node
         vertex.order = max((s.order for s in vertex.sources), default=0)
         if node in self.rules:

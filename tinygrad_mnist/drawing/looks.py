@@ -45,6 +45,19 @@ STYLES = {
         "penwidth": "2",
     },
 }
+# In a comparison: a sign, a colour and an outline for each kind of change; the rest is pale.
+CHANGES = {
+    "added": ("+", {"fillcolor": "#BDE8DA", "color": "#00684C", "penwidth": "2"}),
+    "removed": (
+        "\N{MINUS SIGN}",
+        {"fillcolor": "#F9CDB5", "color": "#B34A00", "style": "filled,dashed", "penwidth": "2"},
+    ),
+    "changed": (
+        "\N{ALMOST EQUAL TO}",
+        {"fillcolor": "#FBF3A8", "color": "#7A7000", "penwidth": "2"},
+    ),
+}
+SAME = {"fillcolor": "#FFFFFF", "color": "#A6A6A6", "penwidth": "1"}
 GRAPH = {
     "fontname": FONT,
     "fontsize": "11",

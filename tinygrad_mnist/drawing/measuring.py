@@ -18,6 +18,8 @@ from tinygrad_mnist.graph import Output, owner_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    Measure = Callable[[Graph, Sequence[Vertex]], dict[Vertex, float]]
+
 
 def measure(
     graph: Graph,
@@ -155,8 +157,7 @@ def _arrays(values: Any) -> Iterator[Any]:
 
 def _color(graph: Graph, everything: Sequence[Vertex], color_by: str) -> None:
     """Give vertices a weight between 0 and 1, and say what the ends are."""
-    measure_of: Callable[[Graph, Sequence[Vertex]], dict[Vertex, float]]
-    measure_of, text, logarithmic = {
+    table: dict[str, tuple[Measure, Callable[[float], str], bool]] = {
         "time": (_times, lambda s: f"takes {time_text(s)}", False),
         "memory": (
             lambda g, all_: _kept(g, all_)[0],
@@ -165,7 +166,8 @@ def _color(graph: Graph, everything: Sequence[Vertex], color_by: str) -> None:
         ),
         "gradient_norm": (_gradient_norms, lambda n: f"gradient {number(n)}", True),
         "rounding": (_roundings, lambda n: f"rounding {number(n)}", True),
-    }[color_by]
+    }
+    measure_of, text, logarithmic = table[color_by]
     found = measure_of(graph, everything)
     if color_by == "gradient_norm":  # of the value that a formula ends with, not their sum
         amounts = {v: found[v] for v in visible(graph) if v in found}
@@ -188,8 +190,8 @@ def _color(graph: Graph, everything: Sequence[Vertex], color_by: str) -> None:
             v.measured.weight = math.log(amount / low) / span if span and amount > 0 else 0.0
         else:
             v.measured.weight = amount / high if high else 0.0
-    ends = (text(amount).partition(" ")[2] for amount in (low, high))
-    graph.scale = (color_by.replace("_", " "), *ends)
+    ends = [text(amount).partition(" ")[2] for amount in (low, high)]
+    graph.scale = (color_by.replace("_", " "), ends[0], ends[1])
 
 
 def _by_shown(amounts: dict[Vertex, float]) -> dict[Vertex, float]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,20 @@ _MISSING = (
     "neither dot nor graphviz-pure is there to make a picture: pip install graphviz-pure, or "
     "install Graphviz from your system's packages (the Python package graphviz draws nothing)"
 )
-_LARGEST = 30_000  # pixels of a PNG's side: beyond, cairo gives up
+# A PNG's side and area, in pixels: beyond the first cairo gives up, beyond the second browsers do.
+_LONGEST, _LARGEST = 30_000, 50_000_000
 
 
 class Picture(graphviz.Digraph):  # type: ignore[misc]
     """A `graphviz.Digraph` that is rendered by graphviz-pure where dot is missing."""
 
     def pipe(self, format: str | None = None, **options: Any) -> Any:  # noqa: A002
-        """Return the picture; see `graphviz.Digraph.pipe`. Raises `NoRenderer`."""
+        """Return the picture; see `graphviz.Digraph.pipe`.
+
+        Raises `NoRenderer`, or `ValueError` if a PNG would be of absurd size.
+        """
+        if (format or self.format) == "png":
+            self._refuse_large()
         try:
             return super().pipe(format, **options)
         except graphviz.ExecutableNotFound:
@@ -49,13 +56,16 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         cleanup: bool = False,
         **options: Any,
     ) -> str:
-        """Write source and picture; see `graphviz.Digraph.render`. Raises `NoRenderer`."""
+        """Write source and picture; see `graphviz.Digraph.render`. Raises as `pipe` does."""
+        kind = format or (Path(outfile).suffix[1:] if outfile else self.format)
+        if kind == "png":
+            with suppress(NoRenderer):  # which comes again, when the source is written
+                self._refuse_large()
         try:
             where = {"directory": directory, "outfile": outfile, "format": format}
             return str(super().render(filename, cleanup=cleanup, **where, **options))
         except graphviz.ExecutableNotFound:
             source = Path(self.filepath)  # written by now
-        kind = format or (Path(outfile).suffix[1:] if outfile else self.format)
         path = Path(self.directory, outfile) if outfile else Path(f"{source}.{kind}")
         try:
             path.write_bytes(_pipe_pure(self.source, options.get("engine") or self.engine, kind))
@@ -67,28 +77,25 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
 
     def write(self, file: str | os.PathLike[str]) -> None:
         """Write the picture as the ending of `file` says; without a renderer the source."""
-        path = Path(file)
-        kind = path.suffix[1:].lower()
+        path, kind = Path(file), ending(file)
         if kind in {"gv", "dot"}:
-            path.write_text(self.source, "utf-8")
+            _write(path, self.source.encode())
             return
-        if kind not in graphviz.FORMATS:
-            raise ValueError(f"{path.name} ends in no format to draw: .svg, .png, .pdf or .gv")
         try:
-            if kind == "png":
-                self._refuse_large()
-            path.write_bytes(self.pipe(kind))
+            _write(path, self.pipe(kind))
         except NoRenderer as error:
             source = path.with_suffix(".gv")
-            source.write_text(self.source, "utf-8")
+            _write(source, self.source.encode())
             warnings.warn(NoRenderer(f"{error}; the source is in {source}"), stacklevel=3)
 
     def _refuse_large(self) -> None:
-        _, _, width, height, *_ = self.pipe("plain").split(maxsplit=4)
-        pixels = [math.ceil(96 * float(inches)) for inches in (width, height)]
-        if max(pixels) > _LARGEST:
+        """Raise if a PNG of the picture would be of absurd size."""
+        _, _, width, height, *_ = Picture.pipe(self, "plain").split(maxsplit=4)
+        across, down = (math.ceil(96 * float(inches)) for inches in (width, height))
+        if max(across, down) > _LONGEST or across * down > _LARGEST:
             raise ValueError(
-                f"a PNG of {pixels[0]} by {pixels[1]} pixels is too large: write an .svg"
+                f"a PNG of {across:,} by {down:,} pixels is too large: write an .svg, or fold "
+                "modules with depth= or collapse="
             )
 
     def _repr_mimebundle_(self, *args: Any, **options: Any) -> dict[str, Any]:
@@ -96,6 +103,22 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
             return dict(super()._repr_mimebundle_(*args, **options))
         except NoRenderer as error:
             return {"text/plain": str(error)}
+
+
+def ending(file: str | os.PathLike[str]) -> str:
+    """Return the format that a file's ending names; refuse what is none."""
+    path = Path(file)
+    kind = path.suffix[1:].lower()
+    if kind not in {"gv", "dot"} and kind not in graphviz.FORMATS:
+        raise ValueError(f"{path.name} ends in no format to draw: .svg, .png, .pdf or .gv")
+    return kind
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file aside, and put it in its place whole."""
+    aside = path.with_name(f"{path.name}.part")
+    aside.write_bytes(data)
+    aside.replace(path)
 
 
 def _pipe_pure(source: str, engine: str, kind: str) -> bytes:

@@ -53,7 +53,9 @@ class _Repeats:
 
     def _look(self, graph: Graph) -> None:
         """Compare vertices: alike is the same call on the same shapes, read as far back."""
-        readers = Counter(s for v in graph.vertices for s in v.sources if s.kind in OUTSIDE)
+        readers = Counter(
+            (s, v.order) for v in graph.vertices for s in v.sources if s.kind in OUTSIDE
+        )
         for v in graph.vertices:
             if v.kind in FLOW:
                 notes = () if v.name == "getitem" else v.notes  # the steps of a loop over an array
@@ -61,7 +63,7 @@ class _Repeats:
                 if v.kind == "input":
                     key.append(v.number)
                 for s in v.sources:
-                    shared = readers[s] > 1
+                    shared = readers[s, v.order] > 1
                     if s.kind in LEAVES or shared:
                         key.append((s.kind, s.shape, s.dtype, id(s) if shared else 0))
                     elif s.order < v.order:  # saved by a block that lies as far back as this ahead

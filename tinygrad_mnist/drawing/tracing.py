@@ -86,6 +86,7 @@ class Trace:
     def failed(self, error: Exception) -> None:
         """Find out where the call failed, and by which operation."""
         op, values, site = None, (), ""
+        end = next_index()
         cause: BaseException | None = error
         while cause is not None and op is None:  # a layer may have worded the op's error anew
             walk = cause.__traceback__
@@ -95,13 +96,19 @@ class Trace:
                     op, values = local["self"], tuple(local["raw"])
                 if Names.inside(frame):
                     self.names.hold(frame)
+                    left = [
+                        last
+                        for module, first, last in self.scopes
+                        if module is local.get("self") and first == local.get("first")
+                    ]
+                    end = min([end, *left])  # of the innermost module that the error left
                 else:
                     self.names.look(frame)
                     if op is None:
                         site = f"{frame.f_code.co_filename}:{walk.tb_lineno}"
                 walk = walk.tb_next
             cause = cause.__cause__ or cause.__context__
-        self.failure = Failure(error, op, values, site, next_index())
+        self.failure = Failure(error, op, values, site, end)
 
     def restore(self) -> None:
         """Set random generators back to where they were before the call."""

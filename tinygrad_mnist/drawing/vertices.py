@@ -133,6 +133,8 @@ class Vertex:
     measured : Measured or None
     change : str
         In a comparison: ``added``, ``removed`` or ``changed``.
+    was : str
+        What was said of one that is changed.
     """
 
     kind: str
@@ -159,6 +161,7 @@ class Vertex:
     borrowed: bool = False
     measured: Measured | None = None
     change: str = ""
+    was: str = ""
 
 
 @dataclass(slots=True)
@@ -168,6 +171,7 @@ class Graph:
     vertices: list[Vertex] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     failure: Exception | None = None  # what the call that is drawn raised
+    compares: bool = False  # whether vertices say what has changed
     scale: tuple[str, str, str] | None = None  # what colours mean: the measure and its ends
 
     def keep(self, flow: Iterable[Vertex]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from itertools import chain, count
+from itertools import chain, count, islice
 from typing import TYPE_CHECKING
 
 from tinygrad_mnist.drawing.formulas import INFIX, read_by, written
@@ -129,6 +129,7 @@ class Wording:
         reader = shown(v)
         if reader.formula is not None:
             return self.letters.get((reader, source), "")
-        several = sum(s.kind in FLOW for s in v.sources) > 1
-        plain = role in {source.name, source.variable}
-        return role if several and reader is v and not plain else ""
+        if reader is not v or role in {source.name, source.variable}:
+            return ""
+        flow = (s for s in v.sources if s.kind in FLOW)
+        return role if len(list(islice(flow, 2))) > 1 else ""

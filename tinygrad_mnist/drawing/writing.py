@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from tinygrad_mnist.drawing.folding import BUDGET
 from tinygrad_mnist.drawing.looks import (
+    CHANGES,
     EDGE,
     FAR_LINK,
     GRAPH,
     HIDDEN,
     LINK,
     NODE,
+    SAME,
     SAVED,
     STYLES,
     alarm,
@@ -74,6 +76,7 @@ class _Writer:
         self.boxes: dict[Scope, int] = {}  # with their running numbers
         orders = sorted({v.order for v in self.visible})
         self.lanes = orders if len(orders) > 1 else []
+        self.compares = graph.compares
         self.content = Counter(scope for v in self.visible for scope in around(v.scope))
 
     # Nodes
@@ -92,7 +95,8 @@ class _Writer:
                 number = self.boxes.setdefault(scope, len(self.boxes) + 1)
                 yield f"{tab}subgraph cluster_{number} {{\n"
                 yield f"{tab}\tgraph [{box(scope, len(inside))}]\n"
-            style = joined(STYLES[v.kind] | _tip(v.site) | self._tint(v))
+            look = self._tint(v) | self._change(v)
+            style = joined(STYLES[v.kind] | _tip(v.site) | look)
             yield "\t" * (len(inside) + 1) + f"n{v.number} [label=<{self._label(v)}> {style}]\n"
         while inside:
             inside.pop()
@@ -115,6 +119,10 @@ class _Writer:
             rows.append(escaped(self.words.title(v)))
             notes = ", ".join(self.words.notes(v))
             rows += [wrapped(notes)] if notes else []
+        if v.change:
+            rows[0] = f"<b>{CHANGES[v.change][0]}</b> {rows[0]}"
+        if v.was:
+            rows.append(wrapped(f"was {v.was}"))
         measures = self.words.measures(v)
         rows += [alarm(text) if odd else small(text) for text, odd in measures]
         if not v.listed:
@@ -137,6 +145,12 @@ class _Writer:
             return {}
         weight = v.measured.weight if v.measured else None
         return {"fillcolor": "#FFFFFF" if weight is None else tint(weight)}
+
+    def _change(self, v: Vertex) -> dict[str, str]:
+        """Return the attributes of what a comparison says of a vertex."""
+        if not self.compares:
+            return {}
+        return CHANGES[v.change][1] if v.change else SAME
 
     # Edges
 
@@ -202,7 +216,8 @@ class _Writer:
 
     def caption(self) -> str:
         """Return a table of what is to be said of the whole, with a legend."""
-        operations = sum(v.operations for v in self.visible if v.kind in NODES)
+        new = [v for v in self.visible if v.kind in NODES and v.change != "removed"]
+        operations = sum(v.operations for v in new)
         dtype = self.words.dtype
         first = counted(operations, "operation") + (f", {dtype}" if dtype else "")
         kinds = {leaf.kind for v in self.visible for leaf in (v, *v.listed)} - {"gap"}
@@ -219,6 +234,12 @@ class _Writer:
             steps = "".join(cell("operation", "   ", tint(k / 4)) for k in range(5))
             ends = [f"<td>{small(text)}</td>" for text in (f"{name}:", low, high)]
             rows.append(table([ends[0] + ends[1] + steps + ends[2]], 'cellspacing="2"'))
+        if self.compares:
+            legend = "".join(
+                f'<td border="1" bgcolor="{look["fillcolor"]}" color="{look["color"]}">'
+                f"{small(f'{sign} {change}')}</td>"
+                for change, (sign, look) in CHANGES.items()
+            )
         rows.append(table([legend], 'cellspacing="4" cellpadding="3"'))
         return table([f'<td align="left">{row}</td>' for row in rows], 'cellspacing="0"')
 
