@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tinygrad_mnist import Tensor, nn, op, ops
-from tinygrad_mnist.drawing import draw
+from tinygrad_mnist import Tensor, detect_anomaly, grad, nn, op, ops
+from tinygrad_mnist.drawing import draw, draw_diff
 
 
 class Residual(nn.Module):
@@ -93,10 +93,60 @@ def doubled_forty_times():
     return draw(y)
 
 
+def attention():
+    queries, keys, values = (Tensor(np.eye(4), requires_grad=True) for _ in "qkv")
+
+    def attend(x):
+        q, k, v = x @ queries, x @ keys, x @ values
+        scores = q @ k.mT / 2.0
+        weights = ops.softmax(scores)
+        return weights @ v
+
+    return draw(attend, np.ones((2, 5, 4)))
+
+
+def gradient():
+    model = nn.MLP((784, 128, 10), rng=0)
+
+    def loss(images, labels):
+        logits = model(images)
+        return ops.cross_entropy(logits, labels)
+
+    return draw(loss, ones(32, 784), np.zeros(32, int), order=1)
+
+
+def second_derivative():
+    return draw(grad(grad(lambda x: np.sin(x) * x)), 2.0)
+
+
+def anomaly():
+    def loss(x):
+        shifted = x - 2.0
+        return np.log(shifted).sum()
+
+    with detect_anomaly(), np.errstate(all="ignore"):
+        try:
+            draw(loss, np.ones(3))
+        except FloatingPointError as error:
+            return error.picture
+
+
+def measured():
+    w = Tensor(np.array([1.0, 2.0]), requires_grad=True)
+    loss = (np.exp(w * np.array([3.0, np.inf])) * 2.0).sum()
+    return draw(loss, values=True, memory=True)
+
+
+def difference():
+    a = nn.Sequential(nn.Linear(8, 4, rng=0), nn.ReLU(), nn.Linear(4, 2, rng=1))
+    b = nn.Sequential(nn.Linear(8, 6, rng=0), nn.Tanh(), nn.Linear(6, 2, rng=1))
+    return draw_diff(a, b, ones(3, 8))
+
+
 SUBJECTS = {
     picture.__name__: picture
     for picture in (
         mlp, logistic_regression, history, residual, custom_op, hundred_layers, shared_weights,
-        doubled_forty_times,
+        doubled_forty_times, attention, gradient, second_derivative, anomaly, measured, difference,
     )
 }  # fmt: skip

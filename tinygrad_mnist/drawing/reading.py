@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from itertools import compress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -336,6 +337,8 @@ class _Reader:
                 vertex.scope = inside.at(record.before)
         error = failure.error
         text = f"{type(error).__name__}: {error}".splitlines()[0]
+        file, _, _ = failure.site.rpartition(":")
+        text = text.replace(file, Path(file).name) if file else text
         vertex = Vertex("failure", failure.op.name if failure.op else "raise", site=failure.site)
         if failure.op is not None:
             values = dict(zip(failure.op.names, failure.values, strict=True))
