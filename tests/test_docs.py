@@ -341,6 +341,7 @@ def value(cell, **names):
 
 
 @pytest.mark.parametrize("row", KINKS, ids=lambda row: f"{row[0]} at {row[1]}".replace("`", ""))
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
 def test_a_kink_has_the_value_that_its_table_says(row):
     function, at, first, second, why = row
     assert why

@@ -97,6 +97,11 @@ class Autograd(Ours):
         special = autograd.scipy.special
         self.neural = SimpleNamespace(logsumexp=special.logsumexp, sigmoid=special.expit)
 
+    def kind(self, out):
+        if out.dtype == object:
+            raise TypeError("an array of objects, one node of the graph for each entry")
+        return super().kind(out)
+
     def gradient(self, f, arrays):
         import autograd
 

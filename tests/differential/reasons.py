@@ -5,8 +5,11 @@ import re
 REASONS = [  # (framework, pattern of the call, reason)
     ("autograd", r"where=", "ignores `where=` in the gradient"),
     ("autograd", r"correction=1", "ignores `correction=` in the gradient"),
-    ("autograd", r"^prod\(.*\* \[0", "divides the product by a factor of 0: NaN"),
-    ("autograd", r"^concat\(", "does not differentiate `concat`: a gradient of zeros"),
+    ("autograd", r"^prod\(.*\* array\(\[0", "divides the product by a factor of 0: NaN"),
+    ("autograd", r"^sinc\(.*\* array\(\[0", "divides 0 by 0: NaN"),
+    ("autograd", r"^fft\..*norm=\"forward\"", "scales as if `norm` were not given"),
+    ("autograd", r"^tile\(x, 2\)", "adds up other copies than were made"),
+    ("autograd", r"^full\(", "adds up over all axes where `fill_value` is broadcast along some"),
 ]
 
 
