@@ -17,6 +17,7 @@ from tinygrad_mnist.ops import (
     creation,
     diagonals,
     elementwise,
+    emath,
     functional,
     indexing,
     integrals,
@@ -208,6 +209,7 @@ from tinygrad_mnist.ops.reductions import (
     mean,
     min,
     prod,
+    ptp,
     std,
     sum,
     var,
@@ -402,6 +404,7 @@ __all__ = [
     "pow",
     "power",
     "prod",
+    "ptp",
     "quantile",
     "rad2deg",
     "radians",
@@ -471,6 +474,7 @@ registry: dict[str, Op] = {
         creation,
         diagonals,
         elementwise,
+        emath,
         functional,
         indexing,
         integrals,
@@ -524,6 +528,8 @@ def _method(op: Op) -> Method:
     """Return a function that calls an op, for an Op is not bound to a Tensor by itself."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        if "out" in kwargs or len(args) >= op.positional:  # NumPy's function knows of `out`
+            return getattr(np, op.name)(self, *args, **kwargs)
         return op(self, *args, **kwargs)
 
     method.__name__, method.__doc__ = op.name, op.__doc__
@@ -567,7 +573,8 @@ _COMPARISONS = {
     "ne": np.not_equal,
 }
 _METHODS = (
-    "astype clip conjugate copy diagonal dot max mean min prod repeat squeeze std sum swapaxes var"
+    "astype clip conjugate copy cumprod cumsum diagonal dot max mean min prod repeat squeeze std "
+    "sum swapaxes var"
 )
 _PLAIN_METHODS = "all any argmax argmin argpartition argsort nonzero round searchsorted"
 

@@ -103,10 +103,10 @@ power       = _powers(np.power).defvjp(x=_power_x, y=_power_y)
 
 _BELOW_1 = {"x": (-1, 1)}
 
-arccos  = op(np.arccos, domain=_BELOW_1).defvjp(x=lambda g, x: -g / np.sqrt((1 - x) * (1 + x)))
+arccos  = op(np.arccos, domain=_BELOW_1).defvjp(x=lambda g, x: -g / _other_side(x))
 arccosh = op(np.arccosh, domain={"x": (1, INF)}).defvjp(
                                  x=lambda g, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)))
-arcsin  = op(np.arcsin, domain=_BELOW_1).defvjp(x=lambda g, x: g / np.sqrt((1 - x) * (1 + x)))
+arcsin  = op(np.arcsin, domain=_BELOW_1).defvjp(x=lambda g, x: g / _other_side(x))
 arcsinh = op(np.arcsinh).defvjp(x=lambda g, x: g / _hypotenuse(x))
 arctan  = op(np.arctan).defvjp(x=lambda g, x: g / (1 + x * x))
 arctanh = op(np.arctanh, domain=_BELOW_1).defvjp(x=lambda g, x: g / ((1 - x) * (1 + x)))
@@ -133,6 +133,11 @@ hypot   = op(np.hypot).defvjp(x=lambda g, x, out: g * (x / _nonzero(out)),
 def _hypotenuse(x: Any) -> Any:
     """Return the square root of 1 + x * x, also where that overflows."""
     return np.sqrt(1 + x * x) if x.dtype.kind == "c" else np.hypot(x, 1)
+
+
+def _other_side(x: Any) -> Any:
+    """Return sqrt(1 - x * x); of complex numbers on the side of the branch cut that arcsin takes."""
+    return np.cos(np.arcsin(x)) if x.dtype.kind == "c" else np.sqrt((1 - x) * (1 + x))
 
 
 def _nonzero(length: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_mnist.operation import op
+from tinygrad_mnist.operation import implements, op
 
 if TYPE_CHECKING:
     from tinygrad_mnist.graph import Array
@@ -264,6 +264,13 @@ def min(
 
 
 min.defvjp(a=extreme_rule)
+
+
+@implements(np.ptp)
+def ptp(a: Any, axis: Axes = None, *, keepdims: bool = False) -> Any:
+    """Return how far the largest entry is from the smallest, over all axes or those named."""
+    return np.max(a, axis, keepdims=keepdims) - np.min(a, axis, keepdims=keepdims)
+
 
 # Products ---------------------------------------------------------------------------------------
 
