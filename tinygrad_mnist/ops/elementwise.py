@@ -136,7 +136,7 @@ def _hypotenuse(x: Any) -> Any:
 
 
 def _other_side(x: Any) -> Any:
-    """Return sqrt(1 - x * x); of complex numbers on the side of the branch cut that arcsin takes."""
+    """Return sqrt(1 - x * x); of complex numbers on that side of the cut where arcsin is."""
     return np.cos(np.arcsin(x)) if x.dtype.kind == "c" else np.sqrt((1 - x) * (1 + x))
 
 
