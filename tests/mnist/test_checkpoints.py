@@ -93,6 +93,16 @@ def test_a_checkpoint_of_another_format_says_whose_it_is(path, monkeypatch):
         unpack(path)
 
 
+@pytest.mark.parametrize("values", ["[1]", "3", "[" * 100_000, "{"])
+def test_values_that_are_no_state_are_refused(path, values, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints.json, "dumps", lambda _: values)
+        content = pack({})
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"is damaged \(.*\): train again"):
+        unpack(path)
+
+
 def test_values_are_readable_by_others(path):
     path.write_bytes(pack(STATE))
     size = int.from_bytes(path.read_bytes()[:8], "little")

@@ -251,7 +251,7 @@ def test_auto_takes_the_faster_number_of_threads_and_says_so(config, tmp_path, m
     config = replace(config, threads=None, epochs=1)
     heard = Heard()
     run = train(config, out=tmp_path / "run", progress=heard)
-    assert run.threads == 4
+    assert run.threads == run.config.threads == 4
     assert heard.said == ["BLAS threads: 4, which makes 1,234 steps per second here; 1 made 900"]
 
 

@@ -247,6 +247,13 @@ def test_without_a_checkpoint_there_is_none(copy):
     assert Run(copy).checkpoint() is None
 
 
+def test_a_checkpoint_without_a_config_is_refused(copy):
+    run = Run(copy)
+    run.save_checkpoint({"config": [1]})
+    with pytest.raises(InputError, match=r"is damaged \(it has no config\)"):
+        run.checkpoint()
+
+
 def test_a_checkpoint_of_other_options_is_refused(copy):
     path = copy / "config.json"
     saved = json.loads(path.read_text())

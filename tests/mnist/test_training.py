@@ -259,6 +259,8 @@ BAD = {
     "'position'": lambda state: state.pop("position"),
     "its order of images is none of these": lambda state: state.update(order=np.zeros(300, int)),
     "its order of images": lambda state: state.update(order=np.arange(299)),
+    "its epoch and position do not fit": lambda state: state.update(position=301),
+    "its epoch and position": lambda state: state.update(epoch=3),
     "missing .* required": lambda state: state.update(history=[{"epoch": 1}]),
     "missing: layers.0.weight": lambda state: state.pop("model.layers.0.weight"),
     "missing: 0.momentum_buffer": lambda state: state.pop("optimizer.0.momentum_buffer"),

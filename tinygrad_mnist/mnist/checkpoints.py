@@ -66,8 +66,10 @@ def unpack(path: Path) -> dict[str, Any]:
     values = header.get("values", "")
     if header.get("checksum") != _checksum(arrays, values):
         raise damaged(path, "its checksum does not fit")
-    state: dict[str, Any] = json.loads(values)
-    return state | arrays
+    try:
+        return dict(json.loads(values)) | arrays
+    except (ValueError, TypeError, RecursionError) as error:
+        raise damaged(path, error) from error
 
 
 def damaged(path: Path, reason: object) -> InputError:

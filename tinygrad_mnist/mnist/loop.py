@@ -78,6 +78,7 @@ def train(
     data = _prepare(config)
     with _quiet():
         threads = config.threads or _faster_threads(config, data.train, progress)
+        config = replace(config, threads=threads)  # so that the run can be repeated bit for bit
         with environment.blas_threads(threads):
             training = Training(config, data.train)
             described = environment.describe() | {"threads": threads, "data": data.checksum}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import shlex
 from string import Template
 from typing import TYPE_CHECKING, Any
 
@@ -49,12 +50,16 @@ def render(run: Run) -> bytes:
         options=_pairs(config.to_dict()),
         environment=_pairs(run.environment),
         history=_table(history),
-        repeat=_text(
-            f"python -c 'from tinygrad_mnist.mnist import Run, train; "
-            f'train(Run("{run.folder.as_posix()}").config)\''
-        ),
+        repeat=_text(f"python -c {shlex.quote(_again(run))}"),
     )
     return page.encode()
+
+
+def _again(run: Run) -> str:
+    return (
+        f"from tinygrad_mnist.mnist import Run, train; "
+        f"train(Run({run.folder.absolute().as_posix()!r}).config)"
+    )
 
 
 def _text(value: object) -> str:

@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_mnist.mnist.checkpoints import pack, unpack
+from tinygrad_mnist.mnist.checkpoints import damaged, pack, unpack
 from tinygrad_mnist.mnist.config import Config
 from tinygrad_mnist.mnist.errors import InputError
 from tinygrad_mnist.mnist.files import (
@@ -259,7 +259,9 @@ class Run:
             return None
         state = unpack(path)
         given = json.loads(_json(self.config.to_dict()))
-        theirs = state.get("config", {})
+        theirs = state.get("config")
+        if not isinstance(theirs, dict):
+            raise damaged(path, "it has no config")
         for name in given:
             if given[name] != theirs.get(name):
                 raise InputError(

@@ -213,14 +213,18 @@ class Training:
         order = state["order"].astype(np.intp)
         if not np.array_equal(np.sort(order), np.arange(len(self.examples.x) * (order.size > 0))):
             raise ValueError("its order of images is none of these images")
+        history = [Epoch(**epoch) for epoch in state["history"]]
+        epoch, position = int(state["epoch"]), int(state["position"])
+        if not (0 <= position <= len(order) and len(history) <= epoch <= len(history) + 1):
+            raise ValueError("its epoch and position do not fit its order and history")
         self.model.load_state_dict(_part(state, "model"))
         self.optimizer.load_state_dict(_part(state, "optimizer"))
         self.schedule.load_state_dict(_part(state, "schedule"))
         for name, generator in self._generators():
             generator.bit_generator.state = state["generators"][name]
         self.best = _part(state, "best") or None
-        self.history = [Epoch(**epoch) for epoch in state["history"]]
-        self.epoch, self.order, self.position = state["epoch"], order, state["position"]
+        self.history = history
+        self.epoch, self.order, self.position = epoch, order, position
         self._lr, self._loss, self._right = state["lr"], state["loss"], state["right"]
         self._norms = list(state["norms"])
         self._began = time.perf_counter() - state["seconds"]
