@@ -15,7 +15,7 @@ from tinygrad_mnist.tensor import Tensor
 
 if TYPE_CHECKING:
     from tinygrad_mnist.checking import gradcheck, grade, rounding
-    from tinygrad_mnist.drawing import draw, draw_diff
+    from tinygrad_mnist.drawing import draw, draw_diff, draw_steps
 
 __all__ = [
     "Tensor",
@@ -23,6 +23,7 @@ __all__ = [
     "detect_anomaly",
     "draw",
     "draw_diff",
+    "draw_steps",
     "grad",
     "gradcheck",
     "grade",
@@ -44,6 +45,7 @@ __all__ = [
 _LATER = {  # imported when first asked for
     "draw": "drawing",
     "draw_diff": "drawing",
+    "draw_steps": "drawing",
     "grade": "checking",
     "gradcheck": "checking",
     "rounding": "checking",

@@ -127,7 +127,7 @@ def propagate(
                 except AttributeError:
                     fits = False
                 if not fits:
-                    gi = _fit(gi, parent, node, k - 1)
+                    gi = fit(gi, parent, node, k - 1)
                 # as `_deposit` does, without the call
                 if parent.plan is None or (inside and parent in found):
                     before = found.get(parent)
@@ -200,7 +200,7 @@ def _zero_stays_zero(op: Op, g: Any, gi: Any, invalid: str) -> Any:
     return gi
 
 
-def _fit(g: Any, parent: Any, node: Node, place: int) -> Any:
+def fit(g: Any, parent: Any, node: Node, place: int) -> Any:
     """Sum a cotangent down to its operand's shape, and cast it to its dtype."""
     op, shape = node.plan.op, parent.shape
     rule = f"the rule of op {op.name!r} for {op.names[node.plan.operands[place][0]]!r}"

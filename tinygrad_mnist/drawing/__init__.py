@@ -10,6 +10,7 @@ from tinygrad_mnist.drawing.comparing import compare
 from tinygrad_mnist.drawing.folding import fold
 from tinygrad_mnist.drawing.reading import call, history
 from tinygrad_mnist.drawing.rendering import NoRenderer, Picture, ending
+from tinygrad_mnist.drawing.steps import draw_steps
 from tinygrad_mnist.drawing.writing import source_lines
 from tinygrad_mnist.switches import user_frame
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from tinygrad_mnist.drawing.vertices import Graph, Scope
 
-__all__ = ["NoRenderer", "draw", "draw_diff"]
+__all__ = ["NoRenderer", "draw", "draw_diff", "draw_steps"]
 
 COLORS = ("time", "memory", "gradient_norm", "rounding")
 

@@ -68,6 +68,18 @@ def _edges(graph: Graph) -> int:
     return sum(source is not reader for source, reader in pairs)
 
 
+def fold_modules(graph: Graph) -> None:
+    """Let one node show each module that has no module inside, but never the whole graph."""
+    scope_leaves(graph)
+    scopes = {scope for v in visible(graph) for scope in around(v.scope)}
+    outer = {scope.parent for scope in scopes}
+    groups: dict[Scope, list[Vertex]] = {}
+    for v in visible(graph):
+        if v.scope is not None and v.scope not in outer and v.scope.parent is not None:
+            groups.setdefault(v.scope, []).append(v)
+    _fold(graph, groups)
+
+
 def _join_outputs(graph: Graph) -> None:
     """Let one output show all gradients that a block that repeats returns in one place."""
     first: dict[Vertex, Vertex] = {}
