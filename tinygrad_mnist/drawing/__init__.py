@@ -49,7 +49,7 @@ def draw(
         What to call it with.
     file : path, optional
         Where to write the picture; the ending, ``.svg``, ``.png``, ``.gv`` or another format of
-        Graphviz, says as what.
+        Graphviz, says as what. ``.html`` is a page to pan, zoom and search, where modules fold.
     order : int, optional
         How often to go back by reverse mode, which is recorded too: 1 adds the lane of the
         gradients, 2 that of their own gradients, along a direction ``v`` of ones. Dashed edges

@@ -15,6 +15,8 @@ from typing import Any
 
 import graphviz
 
+from tinygrad_mnist.drawing.pages import page
+
 
 class NoRenderer(RuntimeWarning):
     """Nothing here makes a picture of DOT source; raised by `pipe`, a warning of `draw`."""
@@ -79,13 +81,17 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         """Write the picture as the ending of `file` says; without a renderer the source."""
         path, kind = Path(file), ending(file)
         if kind in {"gv", "dot"}:
-            _write(path, self.source.encode())
+            write_whole(path, self.source.encode())
             return
         try:
-            _write(path, self.pipe(kind))
+            if kind == "html":
+                text = page("graph.html", self.pipe("svg", encoding="utf-8"), title=path.stem)
+                write_whole(path, text.encode())
+            else:
+                write_whole(path, self.pipe(kind))
         except NoRenderer as error:
             source = path.with_suffix(".gv")
-            _write(source, self.source.encode())
+            write_whole(source, self.source.encode())
             warnings.warn(NoRenderer(f"{error}; the source is in {source}"), stacklevel=3)
 
     def _refuse_large(self) -> None:
@@ -109,16 +115,19 @@ def ending(file: str | os.PathLike[str]) -> str:
     """Return the format that a file's ending names; refuse what is none."""
     path = Path(file)
     kind = path.suffix[1:].lower()
-    if kind not in {"gv", "dot"} and kind not in graphviz.FORMATS:
-        raise ValueError(f"{path.name} ends in no format to draw: .svg, .png, .pdf or .gv")
+    if kind not in {"gv", "dot", "html", *graphviz.FORMATS}:
+        raise ValueError(f"{path.name} ends in no format to draw: .svg, .png, .html, .pdf or .gv")
     return kind
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
     """Write a file aside, and put it in its place whole."""
     aside = path.with_name(f"{path.name}.part")
-    aside.write_bytes(data)
-    aside.replace(path)
+    try:
+        aside.write_bytes(data)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _pipe_pure(source: str, engine: str, kind: str) -> bytes:

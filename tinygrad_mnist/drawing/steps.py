@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import html
-import json
 from dataclasses import asdict, dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +12,9 @@ from tinygrad_mnist.drawing.arguments import values_of
 from tinygrad_mnist.drawing.folding import fold, fold_modules
 from tinygrad_mnist.drawing.lanes import D
 from tinygrad_mnist.drawing.numbers import summary
+from tinygrad_mnist.drawing.pages import page
 from tinygrad_mnist.drawing.reading import call, history
-from tinygrad_mnist.drawing.rendering import Picture
+from tinygrad_mnist.drawing.rendering import Picture, write_whole
 from tinygrad_mnist.drawing.ruletext import rule_text
 from tinygrad_mnist.drawing.tracing import Record, line_of
 from tinygrad_mnist.drawing.vertices import (
@@ -136,8 +134,9 @@ def draw_steps(what: Any, file: str | os.PathLike[str], *inputs: Any) -> Path:
     steps = _Steps(graph, loss, by_node)
     steps.forward(everything)
     steps.backward()
-    svg = _svg(Picture(body=list(source_lines(graph))))
-    _write(path, _page(svg, steps.found, _title(what, loss, path)))
+    picture = Picture(body=list(source_lines(graph)))
+    parts = {"title": _title(what, loss, path), "steps": [asdict(step) for step in steps.found]}
+    write_whole(path, page("steps.html", picture.pipe("svg", encoding="utf-8"), **parts).encode())
     graph.forget()
     return path
 
@@ -378,43 +377,3 @@ def _named(name: str, v: Vertex, saved: Mapping[str, Any]) -> str:
     if isinstance(value, tuple) and any(hasattr(one, "dtype") for one in value):
         return "; ".join(summary(one)[0] for one in value)
     return summary(value)[0] if hasattr(value, "dtype") else repr(value)
-
-
-# The page ---------------------------------------------------------------------------------------
-
-
-def _svg(picture: Picture) -> str:
-    """Return the element of a picture, without what stands before it in a file."""
-    text = picture.pipe("svg", encoding="utf-8")
-    return str(text[text.index("<svg") :])
-
-
-def _page(svg: str, steps: list[Step], title: str) -> str:
-    data = json.dumps([asdict(step) for step in steps], ensure_ascii=False)
-    parts = {
-        "TITLE": html.escape(title),
-        "SVG": svg,
-        "STEPS": data.replace("<", "\\u003c"),
-    }
-    template = files("tinygrad_mnist.drawing").joinpath("pages", "steps.html").read_text("utf-8")
-    return "".join(_filled(template, parts))
-
-
-def _filled(template: str, parts: Mapping[str, str]) -> Iterator[str]:
-    """Yield a template's text, with the parts in the places of their names in double braces."""
-    while "{{" in template:
-        before, _, rest = template.partition("{{")
-        name, _, template = rest.partition("}}")
-        yield before
-        yield parts[name]
-    yield template
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file aside and rename it, so that no half of it is ever seen."""
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        aside.write_text(text, "utf-8")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)

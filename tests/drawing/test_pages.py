@@ -1,0 +1,102 @@
+"""Pictures as pages: one file each, to pan, zoom and search, with modules that fold."""
+
+import re
+
+import numpy as np
+import pytest
+
+from tests.browser import browsing, needs_browser
+from tests.toys import leaf
+from tinygrad_mnist import Tensor, draw, nn
+
+
+@pytest.fixture
+def page(tmp_path):
+    path = tmp_path / "model.html"
+    model = nn.Sequential(nn.MLP((4, 3, 3), rng=0), nn.MLP((3, 3, 2), rng=0))
+    draw(model, np.ones((2, 4), np.float32), file=path)
+    return path
+
+
+def test_a_picture_is_written_as_a_page_of_its_own(page):
+    text = page.read_text("utf-8")
+    assert "<title>model</title>" in text
+    assert "<svg" in text
+    addresses = re.findall(r"https?://[^\s\"'<>]+", text)
+    assert all(
+        address.startswith("http://www.w3.org/") for address in addresses
+    )  # names, not links
+    assert "{{" not in text
+    assert [path.name for path in page.parent.iterdir()] == ["model.html"]
+
+
+def test_hostile_names_stay_text(tmp_path):
+    x = Tensor(1.0, requires_grad=True, name="</script><script>alert(1)</script>{{svg}}")
+    page = tmp_path / "a<b>.html"
+    draw(x * x, file=page)
+    text = page.read_text("utf-8")
+    assert "<script>alert" not in text
+    assert "<title>a&lt;b&gt;</title>" in text
+    assert text.count("<svg") == 1
+
+
+def test_a_page_that_can_t_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    page = tmp_path / "model.html"
+    page.write_text("old")
+    monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        draw(leaf(1.0) * 2, file=page)
+    assert page.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [page]
+
+
+@needs_browser
+def test_modules_fold_and_search_finds_what_they_hide(page):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    with browsing(page) as browser:
+
+        def found(selector):
+            return browser.find_elements(By.CSS_SELECTOR, selector)
+
+        first = next(one for one in found("g.cluster") if one.text.startswith("0"))
+        inside = [node for node in found("g.node") if "0." in node.text]
+        assert inside
+        browser.execute_script("arguments[0].dispatchEvent(new Event('click'))", first)
+        assert not any(node.is_displayed() for node in inside)
+        assert first.is_displayed()
+        search = browser.find_element(By.ID, "search")
+        search.send_keys("0.layers.0")
+        assert browser.find_element(By.ID, "count").text == "1 found"
+        search.send_keys(Keys.ENTER)
+        assert all(node.is_displayed() for node in inside)
+        assert len(found("g.node.hit.here")) == 1
+        search.send_keys(Keys.ESCAPE)
+        assert found("g.node.hit") == []
+
+
+@needs_browser
+def test_the_page_is_dragged_and_zoomed(page):
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.by import By
+
+    with browsing(page) as browser:
+
+        def seen():
+            return browser.execute_script(
+                "const v = document.querySelector('#graph > svg').viewBox.baseVal;"
+                "return [v.x, v.y, v.width, v.height]"
+            )
+
+        start = seen()
+        room = browser.find_element(By.ID, "graph")
+        ActionChains(browser).drag_and_drop_by_offset(room, 100, 50).perform()
+        moved = seen()
+        assert moved[0] < start[0]
+        assert moved[1] < start[1]
+        assert moved[2:] == pytest.approx(start[2:])
+        browser.find_element(By.ID, "larger").click()
+        assert seen()[2] == pytest.approx(moved[2] / 1.3)
+        browser.find_element(By.ID, "whole").click()
+        assert seen() == pytest.approx(start)
