@@ -43,6 +43,10 @@ def check_target(target: str, *, order: int, examples: int, seed: int) -> Report
         If there is no such function, or if it can't be checked.
     """
     function = find_target(target)
+    if not callable(function) or isinstance(function, type):
+        a_class = isinstance(function, type)
+        kind = "a class: name an instance of it" if a_class else "not a function"
+        raise TargetError(f"{target} is {kind}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", GradientWarning)
@@ -56,7 +60,7 @@ def check_target(target: str, *, order: int, examples: int, seed: int) -> Report
 
 
 def find_target(target: str) -> Any:
-    """Return the function, op or module that a text names.
+    """Return what a text names, ``package.module:name`` or ``path/to/file.py:name``.
 
     Raises
     ------
@@ -65,7 +69,7 @@ def find_target(target: str) -> Any:
     place, colon, name = target.rpartition(":")
     if not colon or not place or not name:
         raise TargetError(
-            f"{target!r} names no function: write package.module:name or path/to/file.py:name"
+            f"{target!r} names nothing: write package.module:name or path/to/file.py:name"
         )
     found: Any = _module(place)
     for part in name.split("."):
@@ -74,9 +78,6 @@ def find_target(target: str) -> Any:
             hint = f": did you mean {near[0]!r}?" if near else ""
             raise TargetError(f"{place} has no {part!r}{hint}")
         found = getattr(found, part)
-    if not callable(found) or isinstance(found, type):
-        kind = "a class: name an instance of it" if isinstance(found, type) else "not a function"
-        raise TargetError(f"{target} is {kind}")
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import signal
+import warnings
 from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
@@ -447,3 +448,52 @@ def _gradcheck(
         raise InputError(str(error)) from error
     typer.echo(command.as_json(report) if as_json else str(report))
     raise typer.Exit(command.EXIT_CODES[report.verdict])
+
+
+@app.command("graph")
+def _graph(
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="A run's folder, package.module:name or path/to/file.py:name: a Tensor, a module "
+            "or a function.",
+            metavar="WHAT",
+        ),
+    ],
+    out: Annotated[
+        str, _option("--out", _OPTIONS, "FILE", "A .svg, .png, .html, .pdf or .gv", "graph.svg")
+    ] = "graph.svg",
+    inputs: Annotated[
+        list[str] | None,
+        _option("--input", _OPTIONS, "SHAPE", "Shape of an input, as 32,784; once for each"),
+    ] = None,
+    order: Annotated[
+        int, _option("--order", _OPTIONS, "N", "Show the gradient's graph too: 1, or 2 of it", "0")
+    ] = 0,
+    depth: Annotated[
+        int | None, _option("--depth", _OPTIONS, "N", "Fold modules deeper than this")
+    ] = None,
+    values: Annotated[bool, _option("--values", _OPTIONS, "", "Show numbers")] = False,
+    steps: Annotated[
+        bool, _option("--steps", _OPTIONS, "", "A page to go through it step by step: --out X.html")
+    ] = False,
+) -> None:
+    """Draw the compute graph of a run's network, or of a Tensor, module or function of yours."""
+    from tinygrad_mnist.drawing import NoRenderer, draw, draw_steps
+    from tinygrad_mnist.mnist import graphs
+
+    found, given = graphs.find(what, [each(text, int) for text in inputs or ()])
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", NoRenderer)
+            if steps:
+                draw_steps(found, out, *given)
+            else:
+                draw(found, *given, file=out, order=order, depth=depth, values=values)
+    except Exception as error:
+        notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
+        raise InputError(f"{what} can't be drawn: {error}{notes}") from error
+    for warning in caught:
+        typer.echo(f"{warning.message}", err=True)
+    if not caught:
+        typer.echo(f"Drawn: {out}")
