@@ -19,6 +19,7 @@ from tinygrad_mnist.ops import (
     elementwise,
     emath,
     functional,
+    fft,
     indexing,
     integrals,
     joining,
@@ -52,7 +53,6 @@ from tinygrad_mnist.ops.complex_numbers import (
 )
 from tinygrad_mnist.ops.contractions import (
     einsum,
-    multi_dot,
 )
 from tinygrad_mnist.ops.creation import (
     array,
@@ -377,7 +377,6 @@ __all__ = [
     "modf",
     "moveaxis",
     "mse_loss",
-    "multi_dot",
     "multiply",
     "nan_to_num",
     "nancumprod",
@@ -470,6 +469,14 @@ registry: dict[str, Op] = {
         choices,
         complex_numbers,
         composing,
+        elementwise,
+        fft,
+        indexing,
+        neural,
+        products,
+        reductions,
+        shape,
+        ufuncs,
         contractions,
         creation,
         diagonals,
