@@ -110,7 +110,7 @@ def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: Norm = None) -> An
     return rfft(a, n, axis, _SWAPPED[norm]).conj()
 
 
-# Several axes: one after the other, from the last on, as NumPy does it -----------------------------
+# Several axes: one after the other, from the last on, as NumPy does it ----------------------------
 
 
 def _steps(
