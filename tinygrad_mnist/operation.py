@@ -55,6 +55,9 @@ class Op:
     shapes : str or None
         Relation of the array parameters' shapes, such as ``"(…,m,k),(…,k,n)"``; None: they
         broadcast together.
+    matrices : dict
+        Parameter name -> what its matrices are: "full rank", "distinct eigenvalues", "symmetric" or
+        "positive definite"; of the last two only the symmetric part counts.
     cases : tuple of dict
         Static arguments worth testing, by parameter name; ``"shapes"`` overrides `shapes`.
     pointwise : bool
@@ -75,6 +78,7 @@ class Op:
         real: bool = False,
         domain: Mapping[str, tuple[float, float]] | None = None,
         shapes: str | None = None,
+        matrices: Mapping[str, str] | None = None,
         cases: tuple[dict[str, Any], ...] = ({},),
         implements: tuple[Callable[..., Any], ...] = (),
     ) -> None:
@@ -91,7 +95,7 @@ class Op:
         self.plans: dict[tuple[tuple[int, int | None], ...], Plan] = {}
         self.fast: list[Plan | None] = [None] * 4  # by the operands that are tracked, as bits
         self._read_parameters()
-        self.domain = dict(domain or {})
+        self.domain, self.matrices = dict(domain or {}), dict(matrices or {})
         for name in self.domain:
             if name not in self.names:
                 raise TypeError(
@@ -493,6 +497,9 @@ def op(forward: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         Parameter name -> open interval ``(low, high)``; read by `gradcheck`.
     shapes : str, optional
         Relation of the inputs' shapes, such as ``"(…,m,k),(…,k,n)"``; read by `gradcheck`.
+    matrices : dict, optional
+        Parameter name -> "full rank", "distinct eigenvalues", "symmetric" or "positive definite";
+        read by `gradcheck`.
     cases : tuple of dict, optional
         Static arguments worth testing; read by `gradcheck`.
     implements : tuple of callables, optional

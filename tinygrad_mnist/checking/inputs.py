@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_mnist.autograd import flatten
+from tinygrad_mnist.checking.matrices import SYMMETRIC, symmetric_part
 from tinygrad_mnist.operation import Op
 from tinygrad_mnist.tensor import Tensor, raw
 
@@ -94,6 +95,8 @@ class Inputs:
         self._places = [
             k for k, leaf in enumerate(self._leaves) if is_float(leaf) and roots[k] in chosen
         ]
+        kinds = f.matrices if isinstance(f, Op) else {}
+        self._symmetric = {k for k, root in enumerate(roots) if kinds.get(root) in SYMMETRIC}
         found = [(names[k], self._leaves[k], domain.get(roots[k], LINE)) for k in self._places]
         modules = [("", f), *((f"{names[k]}.", leaf) for k, leaf in enumerate(self._leaves))]
         self._parameters: list[Tensor] = []
@@ -115,7 +118,7 @@ class Inputs:
         """
         leaves = list(self._leaves)
         for k, array in zip(self._places, arrays, strict=False):
-            leaves[k] = array
+            leaves[k] = symmetric_part(array) if k in self._symmetric else array
         args, kwargs = self._rebuild(leaves)
         with _in_place_of(self._parameters, arrays[len(self._places) :]):
             results, _ = flatten(self._f(*args, **kwargs))

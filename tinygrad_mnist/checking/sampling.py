@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_mnist.autograd import flatten
 from tinygrad_mnist.checking.inputs import LINE, is_float, real_parts
+from tinygrad_mnist.checking.matrices import matrices_of
 from tinygrad_mnist.checking.problem import NotFiniteError, Problem, quiet
 from tinygrad_mnist.checking.subjects import Subject
 from tinygrad_mnist.operation import Op
@@ -140,6 +141,8 @@ def draw_call(
         for name, several in _draw_shapes(op, shapes, static, choose, least).items():
             intervals[name] = domain.get(name, LINE)
             arrays = [_draw_array(shape, intervals[name], choose) for shape in several]
+            if name in op.matrices:
+                arrays = [matrices_of(array, op.matrices[name]) for array in arrays]
             arguments[name] = arrays if op.is_list(name) else arrays[0]
             axes += several
         if len(axes) > 1 and choose((False, False, True)):

@@ -149,7 +149,7 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
 
 @op(
     cases=({"shapes": "(3)"}, {"shapes": "(4)"}),
-    domain={"p": (1, 4)},  # a first or last coefficient of 0 changes how many roots there are
+    domain={"p": (1, 1.9)},  # where none is real but one, and none 0, however a coefficient moves
     implements=(np.roots,),
 )
 def roots(p: Array) -> Array:

@@ -1,0 +1,251 @@
+"""Linear systems: inverses, solutions, determinants, least squares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_mnist.operation import implements, op, unboxed
+
+if TYPE_CHECKING:
+    from tinygrad_mnist.graph import Array
+
+    Pair = tuple[Any, Any]
+
+_SQUARE: dict[str, Any] = {"shapes": "(…,n,n)", "matrices": {"a": "full rank"}}
+
+
+def transposed(a: Any) -> Any:
+    """Return each matrix with rows and columns exchanged."""
+    return np.swapaxes(a, -1, -2)
+
+
+# Inverses and solutions -------------------------------------------------------------------------
+
+
+@op(**_SQUARE, implements=(np.linalg.inv,))
+def inv(a: Array) -> Array:
+    """Return the inverse of each matrix."""
+    return np.linalg.inv(a)
+
+
+inv.defvjp(a=lambda g, out: -transposed(out) @ g @ transposed(out))
+
+
+def _solved(a: Any, b: Any, *, vector: bool) -> Any:
+    """Return ``inv(a) @ b``, also for a batch of vectors, which NumPy takes for a matrix."""
+    return np.linalg.solve(a, b[..., None])[..., 0] if vector else np.linalg.solve(a, b)
+
+
+def _solve_a(g: Any, a: Any, out: Any, b_shape: tuple[int, ...]) -> Any:
+    vector = len(b_shape) == 1
+    gb = _solved(transposed(a), g, vector=vector)
+    return -gb[..., :, None] * out[..., None, :] if vector else -gb @ transposed(out)
+
+
+@op(
+    matrices={"a": "full rank"},
+    cases=(
+        {"shapes": "(n,n),(n)"},
+        {"shapes": "(…,n,n),(n)"},
+        {"shapes": "(…,n,n),(…,n,k)"},
+        {"shapes": "(n,n),(…,n,k)"},
+    ),
+    implements=(np.linalg.solve,),
+)
+def solve(a: Array, b: Array) -> Array:
+    """Return x with ``a @ x == b``, for a vector or the columns of matrices."""
+    return np.linalg.solve(a, b)
+
+
+solve.defvjp(
+    a=_solve_a,
+    b=lambda g, a, b_shape: _solved(transposed(a), g, vector=len(b_shape) == 1),
+)
+
+
+@implements(np.linalg.tensorinv)
+def tensorinv(a: Any, ind: int = 2) -> Any:
+    """Return the inverse of the linear map from the last axes to the first `ind`."""
+    if ind <= 0:
+        raise ValueError(f"tensorinv needs a positive number of axes; got ind={ind}")
+    rows, columns = a.shape[:ind], a.shape[ind:]
+    matrix = np.reshape(a, (int(np.prod(columns)), -1))
+    return np.reshape(np.linalg.inv(matrix), (*columns, *rows))
+
+
+@implements(np.linalg.tensorsolve)
+def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    """Return x with ``tensordot(a, x, x.ndim) == b``."""
+    if axes is not None:
+        order = list(range(np.ndim(a)))
+        for k in axes:
+            order.remove(k)
+            order.append(k)
+        a = np.transpose(a, order)
+    shape = np.shape(a)[np.ndim(b) :]
+    n = int(np.prod(shape))
+    if np.size(a) != n * n:
+        raise np.linalg.LinAlgError(
+            f"tensorsolve needs as many unknowns as equations; got a of shape {np.shape(a)} and b "
+            f"of shape {np.shape(b)}"
+        )
+    return np.reshape(np.linalg.solve(np.reshape(a, (n, n)), np.ravel(b)), shape)
+
+
+# Determinants: a polynomial, so finite where the matrix is singular -------------------------------
+
+_WELL = 1e4  # a condition up to which a matrix is inverted without a thought
+
+
+def _minors(a: Any) -> Any:
+    """Return the cofactors of small matrices: determinants without a row and a column each."""
+    n = a.shape[-1]
+    if n < 2:
+        return np.ones_like(a)
+    others = np.array([[j for j in range(n) if j != k] for k in range(n)])
+    minors = a[..., others[:, None, :, None], others[None, :, None, :]]
+    return np.linalg.det(minors) * (-1.0) ** np.add.outer(np.arange(n), np.arange(n))
+
+
+def _cofactors(a: Any) -> Any:
+    """Return the derivative of each determinant, as a function that is smooth at every matrix.
+
+    Turned by the singular vectors, which are constants here, a matrix has a block that can be
+    inverted well, and a small rest whose cofactors are determinants themselves.
+    """
+    n = a.shape[-1]
+    u, s, vh = np.linalg.svd(unboxed(a))
+    small = int((s * _WELL < s[..., :1]).sum(-1).max(initial=0)) if n else 0
+    small = n if n and not (s[..., 0] > 0).all() else small
+    left, right = transposed(u).conj(), transposed(vh).conj()
+    turn = (np.linalg.det(u) * np.linalg.det(vh))[..., None, None]
+    k = n - small
+    b = left @ a @ right
+    rest = b[..., k:, k:]
+    if not k:
+        return turn * (transposed(left) @ _minors(rest) @ transposed(right))
+    inverse, size = np.linalg.inv(b[..., :k, :k]), np.linalg.det(b[..., :k, :k])[..., None, None]
+    if not small:
+        return turn * size * (transposed(left) @ transposed(inverse) @ transposed(right))
+    p, q = inverse @ b[..., :k, k:], b[..., k:, :k] @ inverse
+    rest = rest - b[..., k:, :k] @ p
+    minors = size * _minors(rest)
+    inner = size * np.linalg.det(rest)[..., None, None] * transposed(inverse)
+    top = [inner + transposed(q) @ minors @ transposed(p), -transposed(q) @ minors]
+    bottom = [-minors @ transposed(p), minors]
+    whole = np.concatenate([np.concatenate(row, -1) for row in (top, bottom)], -2)
+    return turn * (transposed(left) @ whole @ transposed(right))
+
+
+@op(
+    matrices={"a": "full rank"},
+    cases=({"shapes": "(…,n,n)"}, {"shapes": "(3,3)"}),
+    implements=(np.linalg.det,),
+)
+def det(a: Array) -> Array:
+    """Return the determinant of each matrix; its derivative is that of a polynomial everywhere."""
+    return np.linalg.det(a)
+
+
+det.defvjp(a=lambda g, a: g[..., None, None] * _cofactors(a))
+
+
+def _slogdet_rule(g: Pair, a: Any, out: Pair) -> Any:
+    """Return the gradient of log|det|, and of the sign, which turns if it is complex."""
+    slope = g[1]
+    if g[0] is not None and out[0].dtype.kind == "c":
+        turning = 1j * np.imag(g[0] * out[0])
+        slope = turning if slope is None else slope + turning
+    if slope is None:
+        return np.zeros_like(a)
+    return slope[..., None, None] * transposed(np.linalg.inv(a))
+
+
+@op(**_SQUARE, implements=(np.linalg.slogdet,))
+def slogdet(a: Array) -> tuple[Array, Array]:
+    """Return the sign and the logarithm of the size of each determinant."""
+    return np.linalg.slogdet(a)
+
+
+slogdet.defvjp(a=_slogdet_rule)
+
+# Least squares ----------------------------------------------------------------------------------
+
+
+def _pinv_rule(g: Any, a: Any, out: Any, hermitian: bool) -> Any:
+    """Return the gradient where the rank does not change (Golub and Pereyra, 1973)."""
+    to, gt = transposed(out), transposed(g)
+    rows = gt @ out @ to
+    columns = to @ out @ gt
+    ga = -to @ g @ to + (rows - a @ (out @ rows)) + (columns - (columns @ out) @ a)
+    return (ga + transposed(ga)) / 2 if hermitian else ga
+
+
+@op(
+    real=True,
+    matrices={"a": "full rank"},
+    cases=({"shapes": "(…,3,2)"}, {"shapes": "(2,4)"}, {"shapes": "(n,n)", "rcond": 1e-8}),
+)
+def pinv(a: Array, rcond: Any = 1e-15, hermitian: bool = False) -> Array:
+    """Return the pseudo-inverse of each matrix; singular values below `rcond` count as 0."""
+    return np.linalg.pinv(a, rcond, hermitian)
+
+
+pinv.defvjp(a=_pinv_rule)
+
+
+@implements(np.linalg.pinv)
+def pinv_with_rtol(a: Any, rcond: Any = None, hermitian: bool = False, **rtol: Any) -> Any:
+    """Call `pinv` with either name of its threshold."""
+    if rtol:
+        if rcond is not None:
+            raise ValueError("pinv got rcond and rtol, which are two names of one: give one")
+        rcond = rtol["rtol"]
+        rcond = max(a.shape[-2:]) * np.finfo(a.dtype).eps if rcond is None else rcond
+    return pinv(a, 1e-15 if rcond is None else rcond, hermitian)
+
+
+def _lstsq_rule(g: Any, a: Any, b: Any, out: Any, rcond: float | None) -> Any:
+    """Return the gradients through the solution, the squared residuals and the singular values."""
+    x, residuals = out[:2]
+    gx, gr, _, gs = g
+    vector = b.ndim == 1
+    columns, x = (b[:, None], x[:, None]) if vector else (b, x)
+    if rcond is None:
+        rcond = max(a.shape) * float(np.finfo(float).eps)  # NumPy solves in double precision
+    ga, gb = np.zeros_like(a), np.zeros_like(columns)
+    rest = columns - a @ x
+    if gx is not None:
+        gx = gx[:, None] if vector else gx
+        inverse = np.linalg.pinv(a, max(rcond, 0))
+        gb = gb + inverse.T @ gx
+        outside = gx - a.T @ (inverse.T @ gx)  # only where the rank is less than the unknowns
+        ga = ga - gb @ x.T + rest @ (inverse @ gb).T + (inverse.T @ x) @ outside.T
+    if gr is not None and residuals.size:
+        gb = gb + 2 * rest * gr
+        ga = ga - 2 * (rest * gr) @ x.T
+    if gs is not None:
+        u, _, vh = np.linalg.svd(a, False)
+        ga = ga + (u * gs) @ vh
+    return ga, (gb[:, 0] if vector else gb)
+
+
+@op(
+    real=True,
+    matrices={"a": "full rank"},
+    cases=(
+        {"shapes": "(4,2),(4)"},
+        {"shapes": "(4,2),(4,k)"},
+        {"shapes": "(2,3),(2)"},
+        {"shapes": "(3,3),(3)"},
+    ),
+    implements=(np.linalg.lstsq,),
+)
+def lstsq(a: Array, b: Array, rcond: float | None = None) -> tuple[Array, Array, Array, Array]:
+    """Return the least-squares solution, the squared residuals, the rank, the singular values."""
+    return np.linalg.lstsq(a, b, rcond)
+
+
+lstsq.defvjp(("a", "b"), _lstsq_rule)
