@@ -16,8 +16,13 @@ from tests.strategies import check_derivatives, samples
 from tinygrad_mnist import Tensor, jvp, ops, vjp
 from tinygrad_mnist.autograd import flatten
 from tinygrad_mnist.checking import gradcheck
+<<<<<<< HEAD
 from tinygrad_mnist.checking.inputs import is_float, real_parts
 from tinygrad_mnist.checking.problem import quiet
+=======
+from tinygrad_mnist.checking.matrices import SYMMETRIC
+from tinygrad_mnist.checking.problem import is_float, quiet, real_parts
+>>>>>>> 86e1f17 (Say what comes out at singular matrices and equal values)
 from tinygrad_mnist.graph import owner_of
 from tinygrad_mnist.operation import overrides
 
@@ -216,12 +221,13 @@ def kept_by(op, call):
     results = [r for r in call.call(leaves) if isinstance(r, Tensor) and r.requires_grad]
     names = [part.name.split("[")[0] for part in call.parts]
     named = {name for part in names for name in op.rules[part].names}
+    named |= {name for name, kind in op.matrices.items() if kind in SYMMETRIC}  # by their part
     arrays = [(name in named, leaf.data) for name, leaf in zip(names, leaves, strict=True)]
     owners = [owner_of(result._value) for result in results]
     arrays += [("out" in named, owner) for owner in owners if isinstance(owner, np.ndarray)]
     kept = [array for is_named, array in arrays if is_named]
     kept += [leaf.data for leaf in leaves if any(leaf.data is owner for owner in owners)]
-    return [call_node(result) for result in results], [
+    return [call_node(op, result) for result in results], [
         (weakref.ref(array), any(np.shares_memory(array, other) for other in kept))
         for _, array in arrays
         if array.size

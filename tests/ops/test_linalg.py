@@ -1,4 +1,4 @@
-"""Linear algebra where it is delicate: singular matrices, equal values, batches, what is refused."""
+"""Linear algebra where it is delicate: singular matrices, equal values, batches, refusals."""
 
 import numpy as np
 import pytest

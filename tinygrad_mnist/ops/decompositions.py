@@ -154,7 +154,8 @@ def _eigh_rule(g: Pair, out: Pair) -> Any:
 )
 def eigh(a: Array, UPLO: Any = "L") -> tuple[Array, Array]:
     """Return the eigenvalues and eigenvectors of each symmetric matrix, by one triangle of it."""
-    return np.linalg.eigh(a, UPLO)
+    triangle: Any = str(UPLO)
+    return np.linalg.eigh(a, triangle)
 
 
 eigh.defvjp(a=_eigh_rule)
@@ -174,7 +175,8 @@ def _eigvalsh_rule(g: Any, a: Any, UPLO: Any) -> Any:
 )
 def eigvalsh(a: Array, UPLO: Any = "L") -> Array:
     """Return the eigenvalues of each symmetric matrix."""
-    return np.linalg.eigvalsh(a, UPLO)
+    triangle: Any = str(UPLO)
+    return np.linalg.eigvalsh(a, triangle)
 
 
 eigvalsh.defvjp(a=_eigvalsh_rule)
