@@ -16,13 +16,9 @@ from tests.strategies import check_derivatives, samples
 from tinygrad_mnist import Tensor, jvp, ops, vjp
 from tinygrad_mnist.autograd import flatten
 from tinygrad_mnist.checking import gradcheck
-<<<<<<< HEAD
 from tinygrad_mnist.checking.inputs import is_float, real_parts
-from tinygrad_mnist.checking.problem import quiet
-=======
 from tinygrad_mnist.checking.matrices import SYMMETRIC
-from tinygrad_mnist.checking.problem import is_float, quiet, real_parts
->>>>>>> 86e1f17 (Say what comes out at singular matrices and equal values)
+from tinygrad_mnist.checking.problem import quiet
 from tinygrad_mnist.graph import owner_of
 from tinygrad_mnist.operation import overrides
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +38,8 @@ class Subject:
         As `Op.shapes`.
     cases : tuple of dict
         As `Op.cases`.
+    matrices : dict
+        As `Op.matrices`.
     """
 
     f: Callable[..., Any]
@@ -47,6 +49,7 @@ class Subject:
     domain: Mapping[str, Interval]
     shapes: str | None = None
     cases: tuple[dict[str, Any], ...] = ({},)
+    matrices: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, f: Callable[..., Any] | Subject) -> Subject:
@@ -60,7 +63,8 @@ class Subject:
         if isinstance(f, Subject):
             return f
         if isinstance(f, Op):
-            return cls(f, f.name, f.signature, (*f.rules,), f.domain, f.shapes, f.cases)
+            said = f.domain, f.shapes, f.cases, f.matrices
+            return cls(f, f.name, f.signature, (*f.rules,), *said)
         name, signature = function_name(f), signature_of(f)
         if signature is None:
             raise TypeError(

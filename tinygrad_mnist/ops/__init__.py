@@ -19,7 +19,6 @@ from tinygrad_mnist.ops import (
     diagonals,
     elementwise,
     emath,
-    functional,
     fft,
     functional,
     indexing,
