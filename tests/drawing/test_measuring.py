@@ -7,7 +7,7 @@ import pytest
 
 from tests.drawing import subjects
 from tests.drawing.shown import labels, leaf
-from tinygrad_mnist import Tensor, draw, nn, ops
+from tinygrad_mnist import Tensor, checkpoint, draw, nn, ops
 
 
 def fills(picture):
@@ -71,6 +71,11 @@ def test_values_of_cotangents_are_shown_in_their_lane():
     w = Tensor(3.0, requires_grad=True)
     picture = draw(w * w, order=1, values=True)
     assert "∂w scalar 6" in labels(picture).values()
+
+
+def test_a_checkpoint_keeps_no_values():
+    picture = draw(lambda x: checkpoint(np.exp)(x).sum(), np.ones(2), values=True, memory=True)
+    assert "checkpoint value not kept" in labels(picture).values()
 
 
 # Memory -----------------------------------------------------------------------------------------

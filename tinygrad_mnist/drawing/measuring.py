@@ -13,7 +13,7 @@ from tinygrad_mnist.checking.tracing import visits
 from tinygrad_mnist.drawing.numbers import number, size_text, time_text
 from tinygrad_mnist.drawing.tracing import Record
 from tinygrad_mnist.drawing.vertices import NOT_KEPT, Graph, Measured, Vertex, shown, visible
-from tinygrad_mnist.graph import Output, owner_of
+from tinygrad_mnist.graph import owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -64,7 +64,7 @@ def measure(
 def _find_values(everything: Iterable[Vertex]) -> None:
     """Find what results of operations are: as the call was seen, or as rules have saved them."""
     for v in everything:
-        if v.node is None or v.kind not in {"operation", "part"} or isinstance(v.node, Output):
+        if v.node is None or v.kind not in {"operation", "part"} or v.node.plan.unusual:
             continue
         if isinstance(v.site, Record):
             out = v.site.out
