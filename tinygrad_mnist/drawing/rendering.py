@@ -15,6 +15,7 @@ from typing import Any
 
 import graphviz
 
+from tinygrad_mnist.drawing.looks import HIDDEN
 from tinygrad_mnist.drawing.pages import page
 
 
@@ -40,6 +41,16 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         """
         if (format or self.format) == "png":
             self._refuse_large()
+        try:
+            return self._pipe(format, **options)
+        except (graphviz.CalledProcessError, NoRenderer):
+            seen = [line for line in self.body if HIDDEN not in line]
+            if len(seen) == len(self.body):
+                raise
+            # versions of dot "lose" edges between lanes: a picture is worth more than their order
+            return Picture(format=self.format, body=seen).pipe(format, **options)
+
+    def _pipe(self, format: str | None, **options: Any) -> Any:  # noqa: A002
         try:
             return super().pipe(format, **options)
         except graphviz.ExecutableNotFound:
@@ -70,7 +81,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
             source = Path(self.filepath)  # written by now
         path = Path(self.directory, outfile) if outfile else Path(f"{source}.{kind}")
         try:
-            path.write_bytes(_pipe_pure(self.source, options.get("engine") or self.engine, kind))
+            path.write_bytes(self.pipe(kind, **options))
         except NoRenderer as error:
             raise NoRenderer(f"{error}; the source is in {source}") from None
         if cleanup:

@@ -11,6 +11,7 @@ from tinygrad_mnist.drawing.looks import (
     CHANGES,
     EDGE,
     FAR_LINK,
+    FAR_SAVED,
     GRAPH,
     HIDDEN,
     LINK,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Unseen edges that keep each lane in its place; with less some layouts turn them around.
-TIES = {2: 3, 3: 10}
+TIES = 10
 
 
 def source_lines(graph: Graph) -> Iterator[str]:
@@ -76,6 +77,7 @@ class _Writer:
         self.boxes: dict[Scope, int] = {}  # with their running numbers
         orders = sorted({v.order for v in self.visible})
         self.lanes = orders if len(orders) > 1 else []
+        self.saved = SAVED if len(orders) == 2 else FAR_SAVED
         self.compares = graph.compares
         self.content = Counter(scope for v in self.visible for scope in around(v.scope))
 
@@ -175,7 +177,7 @@ class _Writer:
     def _edge(self, v: Vertex, role: str, s: Vertex) -> str:
         source, reader = shown(s), shown(v)
         if source.order < reader.order:
-            return _arrow(source, reader, SAVED)
+            return _arrow(source, reader, self.saved)
         text = self.words.edge(v, role, s)
         found = [f"label=<&#160;{escaped(text)}>"] if text else []
         if s.kind in FLOW:
@@ -195,7 +197,7 @@ class _Writer:
             read = {shown(s) for v in rule for s in v.sources}
             for s in origin.keeps:
                 if shown(s) not in read and not self.words.far(shown(s)):
-                    lines[_arrow(shown(s), shown(rule[0]), SAVED)] = None
+                    lines[_arrow(shown(s), shown(rule[0]), self.saved)] = None
             near = origin.order == rule[-1].order - 1
             lines[_arrow(shown(origin), shown(rule[-1]), LINK if near else FAR_LINK)] = None
         yield from lines
@@ -206,10 +208,9 @@ class _Writer:
             return
         heads = [f"lane{order}" for order in self.lanes]
         yield f"\t{{rank=same; node [{HIDDEN}]; edge [{HIDDEN}]; {' -> '.join(heads)}}}\n"
-        ties = TIES.get(len(self.lanes), max(TIES.values()))
         for head, order in zip(heads, self.lanes, strict=True):
             lane = [v for v in self.visible if v.order == order]
-            for v in lane[:ties] if order == 0 else lane[-ties:]:
+            for v in lane[:TIES] if order == 0 else lane[-TIES:]:
                 yield f'\t{head} -> n{v.number} [{HIDDEN} weight="0"]\n'
 
     # Below
