@@ -216,6 +216,7 @@ figure.narrow img { max-width: 46rem; }
 .paper { background: #fff; border-radius: .4rem; padding: .4rem; }
 .graph img { width: auto; max-width: 100%; }
 .scroll { overflow-x: auto; }
+.scroll + p { margin-top: .75rem; }
 table { border-collapse: collapse; font-size: .92rem; }
 th, td { text-align: left; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; overflow-wrap: anywhere; }
