@@ -4,10 +4,11 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from joblib import Parallel, delayed
 
-from tests.mutation import running, tables
+from tests.mutation import running, tables, truth
 from tests.mutation.running import MISSED, OPEN
 from tinygrad_mnist import ops
 
@@ -24,12 +25,16 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--fresh", action="store_true", help="forget what an earlier run judged")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where results are kept")
+    parser.add_argument("--peers", type=int, help="ask other checkers of so many mutants instead")
     options = parser.parse_args()
 
     names = options.ops.split(",") if options.ops else list(ops.registry)
     unknown = [name for name in names if name not in ops.registry]
     if unknown:
         parser.error(f"no op is called {', '.join(unknown)}")
+    if options.peers:
+        print(tables.of_peers(compare_with_peers(names, options.peers, options.seed)))
+        return
     if options.fresh:
         options.results.unlink(missing_ok=True)
     wanted = None
@@ -54,6 +59,20 @@ def main() -> None:
     for right in rights:
         for accused in right.accused:
             print(f"\naccused: {right.op}: {accused}")
+
+
+def compare_with_peers(names: list[str], count: int, seed: int) -> Any:
+    """Return how every checker fares at a sample of wrong mutants, and at the right ops."""
+    from tests.mutation import peers
+
+    sample = running.sample(2 * count, seed, names)
+    points = {op: truth.points(op) for op in dict.fromkeys(m.op for m in sample)}
+    wrong = [m for m in sample if truth.classify(m, points[m.op]) == truth.WRONG][:count]
+    progress(f"{len(wrong)} wrong mutants of {len({m.op for m in wrong})} ops")
+    records: Any = {}
+    for records in peers.compare(wrong):
+        progress(f"{records[peers.OURS].asked} mutants asked")
+    return records
 
 
 def progress(message: str) -> None:

@@ -11,6 +11,8 @@ from tests.mutation.running import CAUGHT, MISSED, OPEN, REFUSED, Result, RightR
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tests.mutation.peers import Record
+
 
 def markdown(heads: list[str], rows: Iterable[list[object]]) -> str:
     """Return a table; all columns but the first are numbers."""
@@ -43,3 +45,16 @@ def of_rights(rights: list[RightResult]) -> str:
     open_ = sum(r.inconclusive for r in rights)
     row: list[object] = [f"{len(rights)} ops", checks, accused, open_]
     return markdown(["right rules", "checks", "accused", "inconclusive"], [row])
+
+
+def of_peers(records: dict[str, Record]) -> str:
+    """Return a row for each checker: what it misses, and what right rules it accuses."""
+    groups = list(next(iter(records.values())).right)
+    rows = []
+    for name, record in records.items():
+        share = f"{100 * record.caught / record.asked:.1f} %" if record.asked else "-"
+        missed = record.asked - record.caught - record.unusable
+        accused = [f"{record.right[g][1]} of {record.right[g][0]}" for g in groups]
+        rows.append([name, record.asked, record.caught, missed, record.unusable, share, *accused])
+    heads = ["checker", "wrong", "caught", "missed", "can't be asked", "share"]
+    return markdown([*heads, *(f"accused, {g}" for g in groups)], rows)

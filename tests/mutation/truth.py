@@ -17,6 +17,7 @@ from scipy.optimize import nnls
 from tinygrad_mnist import Tensor, jvp, vjp
 from tinygrad_mnist.autograd import flatten
 from tinygrad_mnist.checking import draw_call
+from tinygrad_mnist.tensor import raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,8 @@ class Point:
     cotangents: Arrays
     first: np.ndarray[Any, Any]
     second: np.ndarray[Any, Any]
+    case: int = 0
+    mode: str = ""  # how numbers were drawn
 
 
 def classify(mutant: Mutant, points: list[Point]) -> str:
@@ -117,7 +120,8 @@ def _point(op: Op, case: int, special: bool, random: np.random.Generator) -> Poi
             filled = [a if a.shape != arrays[0].shape else arrays[0].copy() for a in filled]
         arrays += filled
         arguments[name] = rebuild(filled)
-    point = Point(arguments, names, arrays, special, [], np.empty(0), np.empty(0))
+    nothing = np.empty(0)
+    point = Point(arguments, names, arrays, special, [], nothing, nothing, case, mode)
     try:
         results = _results(op, point, arrays)
         point.cotangents = [
@@ -174,7 +178,15 @@ def _results(op: Op, point: Point, arrays: Any) -> list[Any]:
     bound = op.signature.bind_partial()
     bound.arguments.update({n: arguments[n] for n in op.names if n in arguments})
     results, _ = flatten(op(*bound.args, **bound.kwargs))
-    return [r for r in results if getattr(r, "dtype", np.dtype(int)).kind in "fO"]
+    complex_step = any(np.asarray(raw(a)).dtype.kind == "c" for a in arrays)
+    found = []
+    for r in results:
+        kind = getattr(r, "dtype", np.dtype(int)).kind
+        if kind == "c" and not complex_step:
+            found += [np.real(r), np.imag(r)]
+        elif kind in "fcO":
+            found.append(r)
+    return found
 
 
 def at(op: Op, point: Point) -> Callable[..., Any]:

@@ -31,16 +31,20 @@ if TYPE_CHECKING:
 
 SINGLE = float(np.finfo(np.float32).eps)
 # Nothing is rounded where numbers are moved, chosen or negated.
-_EXACT_ROOMS = tuple(f"tinygrad_mnist.ops.{room}" for room in ("shape", "indexing", "sorting"))
+_EXACT_ROOMS = tuple(
+    f"tinygrad_mnist.ops.{room}"
+    for room in ("diagonals", "indexing", "joining", "padding", "shape", "sorting")
+)
 _EXACT = {
-    "abs", "absolute", "alias", "clip", "copysign", "fabs", "fmax", "fmin", "max",
-    "maximum", "min", "minimum", "negative", "positive", "relu", "where",
+    "abs", "absolute", "alias", "choose", "clip", "copysign", "fabs", "fmax", "fmin", "imag", "max",
+    "maximum", "min", "minimum", "nanmax", "nanmin", "negative", "positive", "real", "relu",
+    "select", "where",
 }  # fmt: skip
 # What rounds is the terms of a sum, which may be much larger than the sum.
 _SUMS = {
-    "average", "convolve", "conv1d", "conv2d", "correlate", "cumsum", "dot", "einsum",
-    "inner", "linear", "matmul", "matvec", "mean", "nanmean", "nansum", "sum", "tensordot",
-    "trace", "vdot", "vecdot", "vecmat",
+    "average", "bincount", "convolve", "conv1d", "conv2d", "correlate", "cumsum", "dot", "einsum",
+    "inner", "linear", "matmul", "matvec", "mean", "nancumsum", "nanmean", "nansum", "sum",
+    "tensordot", "trace", "vdot", "vecdot", "vecmat",
 }  # fmt: skip
 
 

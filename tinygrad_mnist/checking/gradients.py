@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_mnist.checking.comparing import Wrong, check_point
 from tinygrad_mnist.checking.diagnosis import diagnose
 from tinygrad_mnist.checking.evidence import curve_of, samples_of
+from tinygrad_mnist.checking.exhaustive import check_every_number
+from tinygrad_mnist.checking.oracle import check_exactly
 from tinygrad_mnist.checking.pasting import line_of_call, line_of_inputs
 from tinygrad_mnist.checking.problem import Problem, quiet
 from tinygrad_mnist.checking.report import Fault, GradientError, GradientWarning, Report
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tinygrad_mnist.checking.inputs import Interval
+    from tinygrad_mnist.checking.searching import Checker
 
 ELSEWHERE = 16  # calls beside the counterexample that a diagnosis looks at
 
@@ -35,6 +39,8 @@ def gradcheck(
     shapes: str | None = None,
     max_evaluations: int = 10_000,
     strict: bool = False,
+    oracle: str | None = None,
+    exhaustive: bool | str = False,
 ) -> Report:
     """Compare the gradient of `f` with differences of its values.
 
@@ -68,6 +74,12 @@ def gradcheck(
         some are looked at one by one, and all of them along a few random directions.
     strict : bool, optional
         Raise where the verdict is inconclusive, instead of warning.
+    oracle : {None, "mpmath"}, optional
+        Hold claims against derivatives that are exact: the forward runs on mpmath's numbers, if it
+        can. No step is chosen, and what a claim may be off by is computed, not guessed.
+    exhaustive : bool or {"float16", "float32"}, optional
+        Check a function of each entry by itself at all 63,488 finite numbers of float16 (True), or
+        at every float32, which takes minutes.
 
     Returns
     -------
@@ -97,18 +109,32 @@ def gradcheck(
         raise ValueError(f"gradcheck knows order 1 and order 2; got order={order}")
     if examples < 1:
         raise ValueError(f"gradcheck needs at least one example; got examples={examples}")
-    if isinstance(f, Call):
-        return _at_call(f, order, seed, max_evaluations)
-    if inputs:
-        report = _at_inputs(f, inputs, order, seed, domain, max_evaluations)
+    check = _checker(oracle, max_evaluations)
+    if exhaustive:
+        if inputs or oracle is not None or isinstance(f, Call):
+            raise TypeError("gradcheck with exhaustive takes neither inputs nor an oracle")
+        report = check_every_number(f, exhaustive, order, seed, domain)
+    elif isinstance(f, Call):
+        return _at_call(f, order, seed, check)
+    elif inputs:
+        report = _at_inputs(f, inputs, order, seed, domain, check)
     else:
         subject = Subject.of(f).given(domain, shapes)
-        report = _searched(Search(subject, order, seed, examples, max_evaluations))
+        report = _searched(Search(subject, order, seed, examples, check))
     if report.verdict == "inconclusive":
         if strict:
             raise GradientError(report, None, report)
         warnings.warn(str(report), GradientWarning, stacklevel=2)
     return report
+
+
+def _checker(oracle: str | None, max_evaluations: int) -> Checker:
+    """Return what checks a function at one point."""
+    if oracle is None:
+        return partial(check_point, max_evaluations=max_evaluations)
+    if oracle != "mpmath":
+        raise ValueError(f'gradcheck knows the oracle "mpmath"; got oracle={oracle!r}')
+    return check_exactly
 
 
 def _at_inputs(
@@ -117,7 +143,7 @@ def _at_inputs(
     order: int,
     seed: int,
     domain: Mapping[str, Interval] | Interval | None,
-    max_evaluations: int,
+    check: Checker,
 ) -> Report:
     """Check a function at inputs that were given."""
     said = {}
@@ -126,17 +152,17 @@ def _at_inputs(
         said = read_domain(domain, subject.name, subject.names)
     problem = Problem(f, inputs, domain=said)
     try:
-        return check_point(problem, order, seed, max_evaluations)
+        return check(problem, order, seed)
     except (Wrong, GradientError) as error:
         line = line_of_inputs(f, inputs, said, order, seed)
         raise _explained(error, problem, Report(problem.name, order), line) from None
 
 
-def _at_call(call: Call, order: int, seed: int, max_evaluations: int) -> Report:
+def _at_call(call: Call, order: int, seed: int, check: Checker) -> Report:
     """Check a function at inputs that were drawn."""
     problem = call.problem()
     try:
-        return check_point(problem, order, seed, max_evaluations)
+        return check(problem, order, seed)
     except (Wrong, GradientError) as error:
         line = line_of_call(call, order, seed)
         raise _explained(error, problem, Report(problem.name, order), line) from None

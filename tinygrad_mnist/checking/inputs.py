@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_mnist.autograd import flatten
+from tinygrad_mnist.checking.exact import is_exact
 from tinygrad_mnist.checking.matrices import SYMMETRIC, symmetric_part
 from tinygrad_mnist.operation import Op
 from tinygrad_mnist.tensor import Tensor, raw
@@ -158,7 +159,7 @@ def real_parts(result: Any) -> tuple[Any, ...]:
     """Return what holds the real numbers of a result: nothing, itself, or its two parts."""
     if getattr(result, "dtype", float) in (complex, np.complex64):
         return np.real(result), np.imag(result)
-    return (result,) if is_float(result) else ()
+    return (result,) if is_float(result) or is_exact(result) else ()
 
 
 def joined(arrays: Sequence[Any]) -> Vector:

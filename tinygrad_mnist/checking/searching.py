@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.checking.comparing import Wrong, check_point
+from tinygrad_mnist.checking.comparing import Wrong
 from tinygrad_mnist.checking.problem import NotFiniteError
 from tinygrad_mnist.checking.report import GradientError, Report
 from tinygrad_mnist.checking.sampling import draw_call
@@ -19,8 +19,11 @@ from tinygrad_mnist.checking.simplifying import simplified
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tinygrad_mnist.checking.problem import Problem
     from tinygrad_mnist.checking.sampling import Call, Choose
     from tinygrad_mnist.checking.subjects import Subject
+
+    Checker = Callable[[Problem, int, int], Report]  # order and seed; raises what is wrong
 
 FEWEST = 25  # examples of each case of an op, however many cases there are
 SEEDS = 1000  # of cotangents
@@ -40,7 +43,9 @@ class Search:
     Parameters
     ----------
     subject : Subject
-    order, seed, max_evaluations : int
+    order, seed : int
+    check : callable
+        Of a problem, an order and a seed: returns a report, or raises what is wrong.
     examples : int
         How many calls to draw.
 
@@ -51,9 +56,9 @@ class Search:
     """
 
     def __init__(
-        self, subject: Subject, order: int, seed: int, examples: int, max_evaluations: int
+        self, subject: Subject, order: int, seed: int, examples: int, check: Checker
     ) -> None:
-        self.order, self.seed, self.max_evaluations = order, seed, max_evaluations
+        self.order, self.seed, self.check = order, seed, check
         self._said = subject.shapes
         self.subjects, notes = shaped(subject, seed)
         self.report = Report(subject.name, order, notes=notes)
@@ -104,7 +109,7 @@ class Search:
     def _failure(self, call: Call, seed: int, order: int) -> Wrong | GradientError | None:
         """Return how the check of a call fails, if it does."""
         try:
-            self.report += check_point(call.problem(), order, seed, self.max_evaluations)
+            self.report += self.check(call.problem(), order, seed)
         except (Wrong, GradientError) as error:
             return error
         return None
