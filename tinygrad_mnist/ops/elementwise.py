@@ -109,7 +109,7 @@ arccosh = op(np.arccosh, domain={"x": (1, INF)}).defvjp(
 arcsin  = op(np.arcsin, domain=_BELOW_1).defvjp(x=lambda g, x: g / _other_side(x))
 arcsinh = op(np.arcsinh).defvjp(x=lambda g, x: g / _hypotenuse(x))
 arctan  = op(np.arctan).defvjp(x=lambda g, x: g / (1 + x * x))
-arctanh = op(np.arctanh, domain=_BELOW_1).defvjp(x=lambda g, x: g / ((1 - x) * (1 + x)))
+arctanh = op(np.arctanh, domain=_BELOW_1).defvjp(x=lambda g, x: g / one_minus_square(x))
 cos     = op(np.cos).defvjp(x=lambda g, x: -g * np.sin(x))
 cosh    = op(np.cosh).defvjp(x=lambda g, x: g * np.sinh(x))
 sin     = op(np.sin).defvjp(x=lambda g, x: g * np.cos(x))
@@ -135,9 +135,18 @@ def _hypotenuse(x: Any) -> Any:
     return np.sqrt(1 + x * x) if x.dtype.kind == "c" else np.hypot(x, 1)
 
 
+@op(pointwise=True)
+def one_minus_square(x: Array) -> Array:
+    """Return 1 - x * x, right also near 1, where it is small."""
+    return (1 - x) * (1 + x)
+
+
+one_minus_square.defvjp(x=lambda g, x: g * (-2 * x))
+
+
 def _other_side(x: Any) -> Any:
     """Return sqrt(1 - x * x); of complex numbers on that side of the cut where arcsin is."""
-    return np.cos(np.arcsin(x)) if x.dtype.kind == "c" else np.sqrt((1 - x) * (1 + x))
+    return np.cos(np.arcsin(x)) if x.dtype.kind == "c" else np.sqrt(one_minus_square(x))
 
 
 def _nonzero(length: Any) -> Any:
