@@ -137,7 +137,7 @@ def piecewise(
     elif len(conditions) != n:
         k = len(conditions)
         raise ValueError(f"with {k} condition(s), either {k} or {k + 1} functions are expected")
-    y = np.zeros_like(unboxed(x))
+    y = set_at(x, ..., 0)
     for condition, function in zip(conditions, funclist, strict=True):
         value = function
         if callable(function):
