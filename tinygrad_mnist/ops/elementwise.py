@@ -95,11 +95,30 @@ _ANY = {"x": (-INF, INF)}
 _POWERS = ({}, *({"y": y, "domain": _ANY} for y in (0, 1, 2, 3)), {"y": -0.5}, {"x": 2.0})
 _powers = partial(op, domain={"x": (0, INF)}, cases=_POWERS)
 
+
 # fmt: off
 float_power = _powers(np.float_power).defvjp(x=_power_x, y=_power_y)
 power       = _powers(np.power).defvjp(x=_power_x, y=_power_y)
+# fmt: on
 
 # Trigonometry -----------------------------------------------------------------------------------
+
+
+@op(pointwise=True)
+def one_minus_square(x: Array) -> Array:
+    """Return 1 - x * x, right also near 1, where it is small."""
+    return (1 - x) * (1 + x)
+
+
+one_minus_square.defvjp(x=lambda g, x: g * (-2 * x))
+
+
+def _other_side(x: Any) -> Any:
+    """Return sqrt(1 - x * x); of complex numbers on that side of the cut where arcsin is."""
+    return np.cos(np.arcsin(x)) if x.dtype.kind == "c" else np.sqrt(one_minus_square(x))
+
+
+# fmt: off
 
 _BELOW_1 = {"x": (-1, 1)}
 
@@ -133,20 +152,6 @@ hypot   = op(np.hypot).defvjp(x=lambda g, x, out: g * (x / _nonzero(out)),
 def _hypotenuse(x: Any) -> Any:
     """Return the square root of 1 + x * x, also where that overflows."""
     return np.sqrt(1 + x * x) if x.dtype.kind == "c" else np.hypot(x, 1)
-
-
-@op(pointwise=True)
-def one_minus_square(x: Array) -> Array:
-    """Return 1 - x * x, right also near 1, where it is small."""
-    return (1 - x) * (1 + x)
-
-
-one_minus_square.defvjp(x=lambda g, x: g * (-2 * x))
-
-
-def _other_side(x: Any) -> Any:
-    """Return sqrt(1 - x * x); of complex numbers on that side of the cut where arcsin is."""
-    return np.cos(np.arcsin(x)) if x.dtype.kind == "c" else np.sqrt(one_minus_square(x))
 
 
 def _nonzero(length: Any) -> Any:
