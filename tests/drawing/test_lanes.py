@@ -30,6 +30,7 @@ def dotted(picture):
 def test_without_an_order_there_are_no_lanes():
     _, y = product()
     assert boxes(draw(y)) == []
+    assert "dashed:" not in draw(y).source
 
 
 def test_the_first_order_adds_a_lane_with_the_rules_in_it():
@@ -37,6 +38,7 @@ def test_the_first_order_adds_a_lane_with_the_rules_in_it():
     picture = draw(y, order=1)
     assert boxes(picture)[:2] == ["forward", "backward"]
     assert {"1 * x", "∂x scalar", "∂sin y * cos(x)"} <= set(labels(picture).values())
+    assert "dashed: what a gradient rule saved; dotted: whose rule it is" in picture.source
     assert x.grad is None
 
 

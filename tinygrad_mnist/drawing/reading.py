@@ -82,12 +82,12 @@ def call(f: Callable[..., Any], inputs: Sequence[Any], order: int) -> Graph:
         trace.failed(error)
     finally:
         trace.restore()
+    trace.names.finish()
     if not results and trace.failure is None:
         raise TypeError(
             f"nothing to draw: {_name(f)} returned no Tensor; got {type(result).__name__}: give it "
             "floating-point numbers, such as 3.0, and let it return what it makes of them"
         )
-    trace.names.finish()
     reader.modules()
     return reader.read(results, gradients)
 

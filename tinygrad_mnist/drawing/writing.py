@@ -227,6 +227,8 @@ class _Writer:
         left_out = sum(v.operations for v in self.visible if v.kind == "gap")
         if left_out:
             remarks.append(f"{counted(left_out, 'operation')} left out, to show {BUDGET} nodes")
+        if self.lanes:
+            remarks.append("dashed: what a gradient rule saved; dotted: whose rule it is")
         if any(ELSEWHERE in v.notes for v in self.graph.vertices):
             remarks.append(f"{ELSEWHERE} is a constant that is no longer kept")
         rows = [small(remark) for remark in remarks]
