@@ -157,6 +157,8 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     places = np.arange(n)[obj] if isinstance(obj, slice) else np.asarray(obj)
     if places.dtype == bool:
         places = np.flatnonzero(places)
+    if not places.size:
+        places = places.astype(np.intp)
     if not hasattr(values, "dtype"):
         values = np.asarray(values)
     values = np.reshape(values, (*[1] * (arr.ndim - values.ndim), *values.shape))

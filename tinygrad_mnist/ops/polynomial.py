@@ -228,12 +228,13 @@ def polyfit(
     if not cov:
         return c
     covariance = np.linalg.inv(left.T @ left) / np.outer(scale, scale)
+    if y.ndim == 2:
+        covariance = covariance[..., None]
     if cov != "unscaled":
         if len(x) <= order:
             raise ValueError(
                 f"polyfit of {len(x)} points and degree {deg} leaves nothing to scale the "
                 "covariance with: give more points, or cov='unscaled'"
             )
-        residuals = residuals / (len(x) - order)
-        covariance = (covariance[..., None] if y.ndim == 2 else covariance) * residuals
+        covariance = covariance * (residuals / (len(x) - order))
     return c, covariance
