@@ -23,7 +23,8 @@ def _holds_first(condlist: Any, i: int) -> Any:
     earlier: Any = False
     for condition in condlist[:i]:
         earlier = np.logical_or(earlier, condition)
-    return condlist[i] & ~np.asarray(earlier) if i < len(condlist) else ~np.asarray(earlier)
+    free = np.logical_not(earlier)
+    return np.logical_and(condlist[i], free) if i < len(condlist) else free
 
 
 def _broadcast(arrays: Any) -> list[Any]:
@@ -65,7 +66,7 @@ select.defvjp(
 
 def _numbered(g: Any, i: int | None, a: Any, choices: Any, mode: str) -> Any:
     n = len(choices)
-    number = np.clip(a, 0, n - 1) if mode == "clip" else np.asarray(a) % n
+    number = np.clip(a, 0, n - 1) if mode == "clip" else np.mod(a, n)
     if i is None:
         return np.stack([np.where(number == k, g, 0) for k in range(n)])
     return np.where(number == i, g, 0)

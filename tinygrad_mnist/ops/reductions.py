@@ -253,6 +253,7 @@ def max(
 
 
 max.defvjp(a=extreme_rule)
+amax = max
 
 
 @op(cases=EXTREMES, implements=(np.min, np.amin))
@@ -264,6 +265,7 @@ def min(
 
 
 min.defvjp(a=extreme_rule)
+amin = min
 
 
 @implements(np.ptp)
