@@ -31,7 +31,7 @@ def diagnose(samples: Sequence[Sample]) -> Diagnosis:
     >>> diagnose([Sample.of_gradient([2.0, 4.0, -6.0], [1.0, 2.0, -3.0])]).sentence
     'it is 2 times too large'
     """
-    if not any(s.wrong.any() for s in samples):
+    if not any(s.wrong.any() or s.pulls_wrong() for s in samples):
         return RIGHT
     for pattern in (not_finite, *EVERYWHERE):
         found = pattern(samples)
@@ -55,7 +55,10 @@ def _in_a_region(samples: Sequence[Sample]) -> Diagnosis | None:
 
 
 def _restricted(s: Sample) -> Sample | None:
-    """Return a sample of its wrong columns alone."""
+    """Return a sample of its wrong numbers alone: of columns, unless it is pointwise."""
+    if s.entries.pointwise and s.entries.wrong.any():
+        e, wrong = s.entries, s.entries.wrong
+        return Sample.of_gradient(e.claimed[wrong], e.measured[wrong], e.tolerance[wrong])
     columns = s.wrong.any(axis=0)
     if not columns.any():
         return None

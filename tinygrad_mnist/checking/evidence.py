@@ -22,6 +22,7 @@ WHOLE = 1024  # entries of a Jacobian that is measured whole
 COLUMNS = 48  # that are looked at in a larger one
 ROWS = 3  # random cotangents that stand for a larger one's rows
 SCALES = (1.0, 1.0, 0.3, 3.0, 0.03, 10.0, 1.0, 1.0)  # of other points, relative to this one
+ENOUGH = 6  # samples
 SURE = 1e-3  # samples measured worse than this tell nothing
 POINTS = 81  # of a curve
 
@@ -50,7 +51,8 @@ def samples_of(wrong: Wrong, others: Iterable[Problem]) -> list[Sample]:
         sample = _first(there, part, random) if order == 1 else _second(there, part, random)
         if sample is not None and _is_sure(sample):
             found.append(sample)
-    return found
+    whole = [s for s in found if s.out is not None]  # which tell more
+    return whole if len(whole) >= ENOUGH else found
 
 
 def _moved(problem: Problem, name: str, random: np.random.Generator) -> Iterator[Problem]:
@@ -111,7 +113,7 @@ def _first(problem: Problem, part: Part, random: np.random.Generator) -> Sample 
     others = {
         other.name: (_values(problem, other), _columns(problem.value, problem, other)[0])
         for other in problem.parts
-        if other.name != part.name and m * (other.stop - other.start) <= WHOLE
+        if other.name != part.name and m * (other.stop - other.start) <= 8 * WHOLE
     }
     out = problem.out.reshape(problem.out_shapes[0]) if one else None
     at_result, claimed_at_result = _at_result(problem, part, out)

@@ -54,6 +54,7 @@ def _is_multiple(part: Array, wanted: Array, allowed: Array) -> float | None:
 
 def _parts(values: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
     """Yield what a factor or term may be made of, by name."""
+    values = {name: v for name, v in values.items() if not name.startswith("derivative")}
     yield from values.items()
     with np.errstate(all="ignore"):
         for one in values:
@@ -65,6 +66,7 @@ def _parts(values: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
         for name, value in values.items():
             for function in (np.exp, np.sin, np.cos, np.tanh):
                 yield f"{function.__name__}({name})", function(value)
+                yield f"{name} * {function.__name__}({name})", value * function(value)
             yield f"log |{name}|", np.log(np.abs(value))
             yield f"1 / {name}", 1 / value
 

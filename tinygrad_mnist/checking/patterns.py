@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+SATURATED = 1e-14  # what rounding may leave of 1 - 1
+
 
 def not_finite(samples: Sequence[Sample]) -> Diagnosis | None:
     """Look for NaN and infinities, where measured numbers are finite."""
@@ -80,7 +82,9 @@ def _result_for_input(samples: Sequence[Sample]) -> Diagnosis | None:
     if known and fits((s.claimed, np.asarray(s.at_result), s.tolerance) for s in known):
         return Diagnosis("result for input", "the result is used where the input belongs")
     known = [s for s in samples if s.claimed_at_result is not None]
-    if known and fits((np.asarray(s.claimed_at_result), s.measured, s.tolerance) for s in known):
+    if known and fits(
+        (np.asarray(s.claimed_at_result), s.measured, s.tolerance + SATURATED) for s in known
+    ):
         return Diagnosis("input for result", "the input is used where the result belongs")
     return None
 
@@ -167,14 +171,20 @@ def _axes_changed(order: tuple[int, ...] | None, flip: int | None = None) -> Cal
 
 def _swapped(samples: Sequence[Sample]) -> Diagnosis | None:
     for name in samples[0].others:
-        if all(
-            name in s.others
-            and s.others[name][1].shape == s.claimed.shape
-            and fits([(s.claimed, s.others[name][1], s.tolerance)])
-            for s in samples
-        ):
+        if all(name in s.others and _is_swapped(s, name) for s in samples):
             return Diagnosis("swapped", f"it is the derivative by {name}: operands are swapped")
     return None
+
+
+def _is_swapped(s: Sample, name: str) -> bool:
+    """Return whether the claim is the measured derivative by another input."""
+    other = s.others[name][1]
+    if other.shape == s.claimed.shape:
+        return fits([(s.claimed, other, s.tolerance)])
+    entries, key = s.entries, f"derivative by {name}"
+    if not entries.pointwise or key not in entries.values:
+        return False
+    return fits([(entries.claimed, entries.values[key], entries.tolerance)])
 
 
 def _broadcast(samples: Sequence[Sample]) -> Diagnosis | None:

@@ -135,6 +135,7 @@ def _between(low: float, high: float) -> float:
 
 def _variables(values: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
     """Yield what a region may be told by: values, and differences of two of them."""
+    values = {name: v for name, v in values.items() if not name.startswith("derivative")}
     yield from values.items()
     names = [name for name in values if name != "out"]
     for k, one in enumerate(names):

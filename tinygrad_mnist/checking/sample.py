@@ -93,6 +93,13 @@ class Sample:
             found: Array = ~(np.abs(self.claimed - self.measured) <= self.tolerance)
         return found
 
+    def pulls_wrong(self) -> bool:
+        """Return whether the rule makes of the cotangent what it should not."""
+        if self.pulled is None or self.cotangent is None:
+            return False
+        allowed = np.abs(self.cotangent) @ self.tolerance
+        return not (np.abs(self.pulled - self.cotangent @ self.measured) <= allowed).all()
+
     @cached_property
     def entries(self) -> Entries:
         """What is claimed and measured, number by number, with what it may depend on.
@@ -122,6 +129,9 @@ class Sample:
         for jacobian in (self.measured, self.claimed):
             if not (np.abs(jacobian[off]) <= self.tolerance[off] + floor).all():
                 return None
+        for name, (value, jacobian) in self.others.items():
+            across = np.broadcast_to(np.arange(value.size).reshape(value.shape), self.out_shape)
+            values[f"derivative by {name}"] = jacobian[row, across.ravel()]
         values["out"] = np.ravel(np.asarray(self.out, float))
         at = (row, column)
         return Entries(

@@ -1,0 +1,202 @@
+"""Each pattern of a wrong rule is told from numbers alone, and nothing that is not there."""
+
+import numpy as np
+import pytest
+
+from tinygrad_mnist import op
+from tinygrad_mnist.checking import GradientError, Sample, diagnose, gradcheck
+from tinygrad_mnist.tensor import raw
+
+
+def unary(forward, rule, **options):
+    def planted(x):
+        return forward(x)
+
+    return op(**options)(planted).defvjp(x=rule)
+
+
+def binary(forward, x, y, **options):
+    def planted(x, y):
+        return forward(x, y)
+
+    return op(**options)(planted).defvjp(x=x, y=y)
+
+
+def ones(g):
+    return np.ones_like(raw(g))
+
+
+def first_copy(g, y_shape):
+    """Return the cotangent of the first copy of a broadcast input alone."""
+    g = raw(g)
+    kept = np.zeros_like(g)
+    shape = (*(1,) * (g.ndim - len(y_shape)), *y_shape)
+    place = tuple(slice(None) if k == n else 0 for k, n in zip(shape, g.shape, strict=True))
+    kept[place] = g[place]
+    return kept
+
+
+def off_at_the_last(g, x):
+    factors = np.ones_like(raw(x))
+    factors.flat[-1:] = 1.1
+    return g * np.cos(x) * factors
+
+
+SQUARE = {"shapes": "(n,n),(n,n)"}
+PATTERNS = {
+    "the sign": (unary(np.cos, lambda g, x: g * np.sin(x)), "the sign is flipped"),
+    "twice": (unary(np.square, lambda g, x: 4 * g * x), "it is 2 times too large"),
+    "half": (unary(np.square, lambda g, x: g * x), "it is half of what it should be"),
+    "3 %": (unary(np.exp, lambda g, out: 1.03 * g * out), "it is 3 % too large"),
+    "zero": (unary(np.sin, lambda g: np.zeros_like(raw(g))), "zero is returned"),
+    "a mean as a sum": (
+        unary(np.mean, lambda g, x: g * np.ones_like(raw(x)), shapes="(n)"),
+        "being the number of entries of the input: a mean is taken for a sum",
+    ),
+    "transposed": (
+        binary(np.matmul, lambda g, y: g @ y, lambda g, x: x.T @ g, **SQUARE),
+        "transposed",
+    ),
+    "a matrix transposed": (unary(np.transpose, lambda g: g, shapes="(n,n)"), "it is transposed"),
+    "a flip": (unary(np.flip, lambda g: g, shapes="(n)"), "it is transposed|are reversed"),
+    "swapped": (
+        binary(np.multiply, lambda g, y: g * y, lambda g, y: g * y),
+        "it is the derivative by x: operands are swapped",
+    ),
+    "the cotangent": (unary(np.sin, lambda g, x: ones(g) * np.cos(x)), "g is forgotten"),
+    "its sign": (
+        unary(np.sin, lambda g, x: np.sign(raw(g)) * np.cos(x)),
+        "only the sign of the cotangent g is used",
+    ),
+    "its mean": (
+        unary(np.sin, lambda g, x: np.mean(g) * np.cos(x), shapes="(n)"),
+        "all entries get the mean of the cotangent g",
+    ),
+    "a constant dropped": (
+        unary(lambda x: x * x + 3 * x, lambda g, x: g * (2 * x)),
+        r"a term is missing: g \* \(3\)",
+    ),
+    "a term dropped": (
+        unary(lambda x: x * np.sin(x), lambda g, x: g * np.sin(x)),
+        "a factor that goes like|a term is missing",
+    ),
+    "a factor dropped": (
+        unary(lambda x: np.sin(x * x), lambda g, x: g * np.cos(x * x)),
+        "a factor that goes like x is missing",
+    ),
+    "a shared term dropped": (
+        unary(
+            lambda x: np.exp(x) / np.sum(np.exp(x), -1, keepdims=True),
+            lambda g, out: g * out,
+            shapes="(n)",
+        ),
+        "a term is missing that all entries share",
+    ),
+    "right where x > 0": (
+        unary(np.square, lambda g, x: g * 2 * abs(x)),
+        "it is right only where x > 0; elsewhere the sign is flipped",
+    ),
+    "right for small x": (
+        unary(np.sinh, lambda g, x: g * np.cosh(x) * np.where(abs(raw(x)) > 2.5, 1.5, 1)),
+        r"right only where \|x\| < .* or so; elsewhere it is 1.5 times too large",
+    ),
+    "right beyond": (
+        unary(np.sinh, lambda g, x: g * np.cosh(x) * np.where(raw(x) < 1, 2, 1)),
+        "it is right only where x > .* or so; elsewhere it is 2 times too large",
+    ),
+    "right where another is": (
+        binary(np.multiply, lambda g, y: g * abs(y), lambda g, x: g * x),
+        "it is right only where y > 0; elsewhere the sign is flipped",
+    ),
+    "right where all are equal": (
+        unary(lambda x: np.sum(x) ** 2, lambda g, x: g * 2 * x.size * x, shapes="(n)"),
+        "right only where all entries of the input are equal",
+    ),
+    "one copy of many": (
+        binary(np.add, lambda g: g, first_copy),
+        "only the first copy of the broadcast input counts",
+    ),
+    "off at one index": (
+        unary(np.sin, off_at_the_last, shapes="(n)"),
+        r"it is wrong at index \[-1\] alone; there it is 10 % too large",
+    ),
+    "the inverse": (
+        unary(np.sinh, lambda g, x: g / np.cosh(x)),
+        "it is the derivative of the inverse function",
+    ),
+    "the inverse elsewhere": (
+        unary(np.sinh, lambda g, x: g / np.sqrt(1 + x * x)),
+        "it is the derivative of the inverse function",
+    ),
+    "out for x": (
+        unary(np.sin, lambda g, out: g * np.cos(out)),
+        "the result is used where the input belongs",
+    ),
+    "x for out": (
+        unary(np.tanh, lambda g, x: g * (1 - x * x)),
+        "the input is used where the result belongs",
+    ),
+    "the axis": (
+        unary(
+            lambda x: np.cumsum(x, 0),
+            lambda g: np.flip(np.cumsum(np.flip(g, 1), 1), 1),
+            shapes="(n,n)",
+        ),
+        "it runs along the wrong axis",
+    ),
+    "NaN": (unary(np.sin, lambda g, x: g * np.cos(x) * np.nan), "the rule gives NaN"),
+    "a tie": (
+        unary(np.max, lambda g, x, out: g * np.equal(raw(x), raw(out)), shapes="(n)"),
+        "it is wrong where entries of the input are equal",
+    ),
+    "nothing known": (unary(np.sin, lambda g, x: g * np.exp(-x * x)), "no known pattern"),
+}
+
+
+@pytest.mark.parametrize(("planted", "words"), PATTERNS.values(), ids=PATTERNS)
+def test_a_planted_fault_is_named(planted, words):
+    with pytest.raises(GradientError, match=f"diagnosis: .*({words})"):
+        gradcheck(planted, order=1)
+
+
+def test_a_value_that_the_graph_does_not_see_is_named_at_second_order():
+    hidden = unary(lambda x: x * x * x, lambda g, x: g * 3 * raw(x) ** 2)
+    words = "diagnosis: the rule uses a value that the graph does not see: .* is 0"
+    with pytest.raises(GradientError, match=words):
+        gradcheck(hidden)
+
+
+RANDOM = np.random.default_rng(0)
+MATRIX = RANDOM.normal(size=(3, 3))
+
+
+@pytest.mark.parametrize(
+    ("claimed", "pattern", "factor"),
+    [
+        (-MATRIX, "sign", -1.0),
+        (32 * MATRIX, "size", 32.0),
+        (MATRIX / 32, "size", 1 / 32),
+        (5 * MATRIX, "factor", 5.0),
+        (MATRIX.T, "transposed", None),
+        (0 * MATRIX, "zero", None),
+        (MATRIX, "right", None),
+        (RANDOM.normal(size=(3, 3)), "unknown", None),
+    ],
+)
+def test_a_gradient_alone_is_enough_for_what_shows_in_it(claimed, pattern, factor):
+    sample = Sample.of_gradient(claimed, MATRIX, 1e-12, sizes={"the batch size": 32})
+    found = diagnose([sample])
+    assert found.pattern == pattern
+    assert found.factor == (None if factor is None else pytest.approx(factor))
+    assert bool(found) == (pattern != "unknown")
+
+
+def test_noise_is_no_pattern():
+    noisy = MATRIX * (1 + 1e-3 * RANDOM.normal(size=(3, 3)))
+    assert diagnose([Sample.of_gradient(noisy, MATRIX, 1e-2)]).pattern == "right"
+    assert diagnose([Sample.of_gradient(noisy, MATRIX, 1e-9)]).pattern == "unknown"
+
+
+def test_a_pattern_must_explain_every_sample():
+    samples = [Sample.of_gradient(-MATRIX, MATRIX), Sample.of_gradient(2 * MATRIX, MATRIX)]
+    assert diagnose(samples).pattern == "unknown"
