@@ -48,9 +48,9 @@ def _cholesky_rule(g: Any, out: Any, upper: bool) -> Any:
 
 @op(
     real=True,
-    shapes="(…,n,n)",
+    shapes="(n,n)",
     matrices={"a": "positive definite"},
-    cases=({}, {"upper": True}),
+    cases=({}, {"upper": True, "shapes": "(2,3,3)"}),
     implements=(np.linalg.cholesky,),
 )
 def cholesky(a: Array, upper: bool = False) -> Array:
@@ -147,9 +147,9 @@ def _eigh_rule(g: Pair, out: Pair) -> Any:
 
 @op(
     real=True,
-    shapes="(…,n,n)",
+    shapes="(n,n)",
     matrices={"a": "symmetric"},
-    cases=({}, {"UPLO": "U"}),
+    cases=({}, {"UPLO": "U", "shapes": "(2,3,3)"}),
     implements=(np.linalg.eigh,),
 )
 def eigh(a: Array, UPLO: Any = "L") -> tuple[Array, Array]:
@@ -168,9 +168,9 @@ def _eigvalsh_rule(g: Any, a: Any, UPLO: Any) -> Any:
 
 @op(
     real=True,
-    shapes="(…,n,n)",
+    shapes="(n,n)",
     matrices={"a": "symmetric"},
-    cases=({}, {"UPLO": "U"}),
+    cases=({}, {"UPLO": "U", "shapes": "(2,3,3)"}),
     implements=(np.linalg.eigvalsh,),
 )
 def eigvalsh(a: Array, UPLO: Any = "L") -> Array:
@@ -209,7 +209,10 @@ def _eig_rule(g: Pair, out: Pair) -> Any:
     return transposed(np.linalg.inv(v)) @ inner @ transposed(v)
 
 
-_ANY_SQUARE: dict[str, Any] = {"shapes": "(…,n,n)", "matrices": {"a": "distinct eigenvalues"}}
+_ANY_SQUARE: dict[str, Any] = {
+    "matrices": {"a": "distinct eigenvalues"},
+    "cases": ({"shapes": "(n,n)"}, {"shapes": "(2,3,3)"}),
+}
 
 
 @op(**_ANY_SQUARE, implements=(np.linalg.eig,))
