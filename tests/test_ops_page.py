@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from tests.inventory.classes import CLASSES
 from tests.ops_page import PAGE, named, page, shown_domain
 from tinygrad_mnist import op, ops
 
@@ -21,6 +22,11 @@ def test_every_function_of_ops_is_on_the_page():
     shown = set(re.findall(r"`([\w.]+)", TEXT))
     assert set(ops.__all__) - shown == {"registry"}
     assert set(ops.registry) - shown == set()
+
+
+def test_every_differentiable_function_of_numpy_is_on_the_page():
+    shown = set(re.findall(r"`([\w.]+)", TEXT))
+    assert CLASSES["differentiable"] - shown == set()
 
 
 def test_a_row_shows_what_rules_name_and_where_they_hold():

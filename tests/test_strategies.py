@@ -6,7 +6,9 @@ import pytest
 from tests.strategies import samples
 from tinygrad_mnist import ops
 
-every_op = pytest.mark.parametrize("op", ops.registry.values(), ids=lambda op: op.name)
+MATRICES = [op for op in ops.registry.values() if op.matrices]  # drawn by kind: see below
+OTHERS = [op for op in ops.registry.values() if not op.matrices]
+every_other_op = pytest.mark.parametrize("op", OTHERS, ids=lambda op: op.name)
 
 
 def drawn(op, each=None):
@@ -19,7 +21,7 @@ def drawn(op, each=None):
     return found
 
 
-@every_op
+@every_other_op
 def test_an_op_is_tested_at_large_and_small_numbers_of_both_signs_where_it_takes_them(op):
     arrays = drawn(op, each=max(4, 40 // len(op.cases)))
     entries = np.concatenate([np.ravel(array) for array, _ in arrays])
@@ -33,7 +35,7 @@ def test_an_op_is_tested_at_large_and_small_numbers_of_both_signs_where_it_takes
     assert not np.isinf(low) or entries.min() < -5
 
 
-@every_op
+@every_other_op
 def test_an_op_is_tested_in_both_precisions_and_with_several_layouts(op):
     arrays = [array for array, _ in drawn(op, each=max(4, 40 // len(op.cases)))]
     assert {array.dtype for array in arrays} == {np.dtype(np.float32), np.dtype(np.float64)}
@@ -62,3 +64,12 @@ def test_some_entries_are_exactly_zero_and_one_and_huge():
     assert np.abs(entries).max() > 1e4
     assert np.abs(entries[entries != 0]).min() < 1e-3
     assert any((array.strides[0] if array.ndim else 1) < 0 for array in arrays)
+
+
+@pytest.mark.parametrize("op", MATRICES, ids=lambda op: op.name)
+def test_an_op_of_matrices_is_tested_at_several_sizes_batches_and_precisions(op):
+    arrays = [array for array, _ in drawn(op, each=max(4, 40 // len(op.cases)))]
+    assert {array.dtype for array in arrays} == {np.dtype(np.float32), np.dtype(np.float64)}
+    assert len({array.shape[-1] for array in arrays}) > 1
+    assert {array.ndim for array in arrays} > {2} or op.shapes.count("…") == 0
+    assert any((array < 0).any() for array in arrays)

@@ -1,5 +1,7 @@
 """Every differentiable function of NumPy, called as NumPy allows: value and derivatives."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -17,3 +19,10 @@ def test_a_call_gives_what_numpy_gives_with_derivatives_of_both_orders(call):
 def test_the_others_are_68_rows_with_two_that_numpy_does_not_let_through():
     """They are np.r_ and np.c_, which are refused: see `test_classes.py`."""
     assert len({call.name for call in OTHERS}) + 1 == 68
+
+
+def test_the_readme_counts_the_functions_and_their_calls():
+    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text("utf-8").split())
+    names = len({call.name for call in CALLS})
+    assert f"Every differentiable function of NumPy 2: {names} of {names}," in readme
+    assert f"every function of NumPy in {len(CALLS)} calls" in readme

@@ -139,7 +139,7 @@ def test_a_probe_has_the_right_derivatives_of_both_orders(text, x, first, second
             true = first_and_second(answer)[order](x) if isinstance(answer, str) else answer
             got = first_and_second(text)[order](x)
             assert got.shape == x.shape
-            scale = np.abs(true).max() or 1
+            scale = np.abs(np.ravel(true)[np.isfinite(np.ravel(true))]).max(initial=0) or 1
             np.testing.assert_allclose(got, np.broadcast_to(true, x.shape), 1e-9, 1e-10 * scale)
 
 
