@@ -84,7 +84,7 @@ def check_point(problem: Problem, order: int, seed: int, max_evaluations: int) -
         if "read-only" in str(error):
             text = f"writes to an array that it was given ({error}): write to a copy"
         else:
-            text = f"fails at order {at}: {error}"
+            text = f"raises at order {at}: {error}"
         raise GradientError(f"a rule of {problem.name} {text}") from error
     return report
 

@@ -222,7 +222,8 @@ class First:
         x, out = self.problem.x, self.problem.out
         check = copy.copy(self)
         check._terms = np.maximum(np.abs(out), max(1.0, np.abs(x).max(initial=0.0)))
-        check._rule_terms = np.maximum(np.abs(self.problem.pull(x, self.cotangent)), 1.0)
+        pulled = np.abs(self.problem.pull(x, self.cotangent))
+        check._rule_terms = np.maximum(np.where(np.isfinite(pulled), pulled, 0.0), 1.0)
         check.scale = np.maximum(self.scale, check._rule_terms)
         return check
 

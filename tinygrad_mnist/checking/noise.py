@@ -53,8 +53,9 @@ def noise_of(check: First | Second, rows: Vector) -> Noise | None:
         size = check.scale
     else:
         noise = _estimate(problem.value, problem.x, direction)
-        loud = noise > LOUD * problem.eps * np.abs(problem.out)
-        size = np.abs(problem.out)
+        aside = np.abs(np.nan_to_num(problem.value(problem.x + direction / 64)))
+        size = np.maximum(np.abs(problem.out), aside)
+        loud = noise > LOUD * problem.eps * size
     if not loud.any():
         return None
     share = float(np.max(noise[loud] / (size[loud] + 1e-300)))

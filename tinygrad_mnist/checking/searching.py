@@ -79,13 +79,15 @@ class Search:
             if found is not None:
                 plainer = None
                 if not isinstance(found.error, Wrong) or found.error.check.order > 1:
-                    plainer = _searched(self._check(case, 1), self.examples, self.seed)
+                    plainer = _searched(self._check(case, 1, True), self.examples, self.seed)
                 return simplified(plainer or found, self._failure)
         if not self.report.compared + self.report.unjudged and self._last is not None:
             raise self._last
         return None
 
-    def _check(self, case: int, order: int) -> Callable[[Choose], None]:
+    def _check(self, case: int, order: int, numbers: bool = False) -> Callable[[Choose], None]:
+        """Return the check of one drawn call; `numbers` alone count if a rule fails otherwise."""
+
         def check(choose: Choose) -> None:
             subject = choose(self.subjects)
             try:
@@ -101,7 +103,7 @@ class Search:
                     raise
                 self._last = problem  # these shapes were a guess
                 return
-            if error is not None:
+            if isinstance(error, Wrong) or (error is not None and not numbers):
                 raise Found(call, seed, error)
 
         return check
