@@ -141,23 +141,23 @@ def _searched(check: Callable[[Choose], None], examples: int, seed: int) -> Foun
     from hypothesis import HealthCheck, Phase, Verbosity, given, settings
     from hypothesis import strategies as st
 
-    @settings(
-        max_examples=examples,
-        database=None,  # nothing is left in the user's folder
-        deadline=None,
-        derandomize=False,
-        phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
-        report_multiple_bugs=False,
-        print_blob=False,
-        verbosity=Verbosity.quiet,
-    )
-    @hypothesis.seed(seed)
-    @given(st.data())
-    def run(data: Any) -> None:
-        check(lambda some: data.draw(st.sampled_from(some)))
-
     def searched() -> Found | None:
+        @settings(
+            max_examples=examples,
+            database=None,  # nothing is left in the user's folder
+            deadline=None,
+            derandomize=False,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=False,
+            print_blob=False,
+            verbosity=Verbosity.quiet,
+        )
+        @hypothesis.seed(seed)
+        @given(st.data())
+        def run(data: Any) -> None:
+            check(lambda some: data.draw(st.sampled_from(some)))
+
         try:
             with _homeless():
                 run()

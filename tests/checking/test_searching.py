@@ -1,0 +1,66 @@
+"""The search finds inputs that a function takes, and the simplest at which it is wrong."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinygrad_mnist import gradcheck, op
+from tinygrad_mnist.checking import GradientError
+from tinygrad_mnist.tensor import raw
+
+
+@op
+def product(a, b):
+    return a @ b
+
+
+product.defvjp(a=lambda g, b: g @ b, b=lambda g, a: a.T @ g)
+
+
+@op
+def swish(x, beta=1.0):
+    return x / (1 + np.exp(-beta * x))
+
+
+swish.defvjp(x=lambda g, x, out, beta: g * beta * out)
+
+
+def test_a_plain_function_is_called_with_shapes_that_it_takes():
+    assert gradcheck(lambda x, w, b: np.tanh(x @ w + b), examples=10).compared > 50
+    assert gradcheck(np.log, examples=10).notes[0].startswith("x was drawn from (0, ")
+
+
+def test_a_rule_that_raises_at_some_shapes_is_told_what_is_wrong_at_others():
+    with pytest.raises(GradientError, match=r"order 1: .* of product(.|\n)*transposed"):
+        gradcheck(product)
+
+
+def test_the_line_repeats_what_was_found():
+    for wrong in (product, swish):
+        with pytest.raises(GradientError, match="to repeat") as found:
+            gradcheck(wrong)
+        with pytest.raises(GradientError, match="to repeat") as again:
+            exec(found.value.report.line, {"gradcheck": gradcheck, "np": np, wrong.name: wrong})
+        assert again.value.mismatch == found.value.mismatch
+
+
+@settings(max_examples=3)
+@given(st.integers(0, 3))
+def test_it_works_inside_a_test_of_hypothesis(seed):
+    assert gradcheck(np.sin, examples=5, seed=seed).verdict == "pass"
+
+
+def test_it_draws_the_same_every_time_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert gradcheck(np.sin) == gradcheck(np.sin) != gradcheck(np.sin, seed=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_infinity_at_a_kink_is_wrong():
+    def steep(x):
+        return np.abs(x)
+
+    steep = op(steep).defvjp(x=lambda g, x: g / np.sign(raw(x)))
+    with pytest.raises(GradientError, match=r"claimed -?inf, measured 0"):
+        gradcheck(steep)
