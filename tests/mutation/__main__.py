@@ -33,7 +33,7 @@ def main() -> None:
     if unknown:
         parser.error(f"no op is called {', '.join(unknown)}")
     if options.peers:
-        print(tables.of_peers(compare_with_peers(names, options.peers, options.seed)))
+        compare_with_peers(names, options.peers, options.seed)
         return
     if options.fresh:
         options.results.unlink(missing_ok=True)
@@ -61,8 +61,8 @@ def main() -> None:
             print(f"\naccused: {right.op}: {accused}")
 
 
-def compare_with_peers(names: list[str], count: int, seed: int) -> Any:
-    """Return how every checker fares at a sample of wrong mutants, and at the right ops."""
+def compare_with_peers(names: list[str], count: int, seed: int) -> None:
+    """Print how every checker fares at a sample of wrong mutants, and at the right ops."""
     from tests.mutation import peers
 
     sample = running.sample(2 * count, seed, names)
@@ -71,8 +71,8 @@ def compare_with_peers(names: list[str], count: int, seed: int) -> Any:
     progress(f"{len(wrong)} wrong mutants of {len({m.op for m in wrong})} ops")
     records: Any = {}
     for records in peers.compare(wrong):
-        progress(f"{records[peers.OURS].asked} mutants asked")
-    return records
+        progress(f"{tables.of_peers(records)}\n")
+    print(tables.of_peers(records))
 
 
 def progress(message: str) -> None:

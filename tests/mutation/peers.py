@@ -173,7 +173,7 @@ def by_autograd(call: Call, arrays: Arrays) -> None:
         value, *[lambda ans, *xs, k=k: lambda g: pull_one[k](g, *xs) for k in range(len(arrays))]
     )
     np.random.seed(0)  # noqa: NPY002 - where autograd draws its directions
-    check_grads(value, modes=["rev"], order=2)(*arrays)
+    check_grads(value, tuple(range(len(arrays))), modes=["rev"], order=2)(*arrays)
 
 
 def by_complex_step(call: Call, arrays: Arrays) -> None:

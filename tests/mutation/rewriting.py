@@ -3,6 +3,7 @@
 import ast
 import copy
 import functools
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -45,6 +46,7 @@ def variants(op: Op, parameter: str, rule: Rule) -> Iterator[tuple[str, str, Fun
     if function is None:
         return
     wanted = ("g", *rule.names)
+    seen = set()
     for target in _helpers(function):
         node = _node_of(target)
         if node is None:
@@ -55,6 +57,9 @@ def variants(op: Op, parameter: str, rule: Rule) -> Iterator[tuple[str, str, Fun
                 changed = _with(node, place, other := replacement())
                 made = _rebuilt(function, target, functools.partial(_compiled, target, changed))
                 detail = f"{_place(target, one)}, {_source(one)} -> {_source(other)}"
+                if (kind, detail) in seen:
+                    continue
+                seen.add((kind, detail))
                 yield kind, detail, _in_place(made, rule, function, wanted)
 
 
@@ -173,6 +178,12 @@ def _compiled(original: FunctionType, node: Any, scope: dict[str, Any]) -> Funct
         cells = (cell.cell_contents for cell in original.__closure__)
         scope.update(zip(original.__code__.co_freevars, cells, strict=True))
     file = f"<mutant of {original.__name__}>"
+    with warnings.catch_warnings():  # of what looks like a slip, and is meant as one
+        warnings.simplefilter("ignore")
+        return _executed(original, node, scope, file)
+
+
+def _executed(original: FunctionType, node: Any, scope: dict[str, Any], file: str) -> FunctionType:
     if isinstance(node, ast.Lambda):
         function = eval(
             compile(ast.fix_missing_locations(ast.Expression(node)), file, "eval"), scope

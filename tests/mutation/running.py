@@ -69,7 +69,7 @@ def judge(mutant: Mutant, points: list[truth.Point], check: Checker) -> Result:
             if what != truth.WRONG:
                 return Result(*known, what)
             verdict, message = ask(lambda: check(mutant.build()))
-    except TimeoutError:
+    except TooLong:
         what, verdict, message = truth.BREAKS, "", "does not end"
     return Result(*known, what, verdict, message, round(time.perf_counter() - start, 3))
 
@@ -80,8 +80,6 @@ def ask(check: Callable[[], Any]) -> tuple[str, str]:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             report = check()
-    except TimeoutError:
-        raise
     except GradientError as error:
         return CAUGHT, str(error)[:300]
     except Exception as error:  # noqa: BLE001 - the engine's own words, or a mutant's mishap
@@ -89,12 +87,16 @@ def ask(check: Callable[[], Any]) -> tuple[str, str]:
     return (OPEN if getattr(report, "verdict", "") == "inconclusive" else MISSED), ""
 
 
+class TooLong(KeyboardInterrupt):
+    """Time is up; nothing that catches exceptions catches this."""
+
+
 @contextmanager
 def limited(seconds: int) -> Iterator[None]:
-    """Raise TimeoutError in what takes longer: a mutant of a loop may not end."""
+    """Raise TooLong in what takes longer: a mutant of a loop may not end."""
 
     def stop(*_: object) -> None:
-        raise TimeoutError
+        raise TooLong
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.alarm(seconds)

@@ -23,7 +23,7 @@ def markdown(heads: list[str], rows: Iterable[list[object]]) -> str:
 def of_kinds(results: list[Result]) -> str:
     """Return a row for each kind of mutant: how many are wrong, how many of these caught."""
     rows = []
-    for kind in (*dict.fromkeys(r.kind for r in results), None):
+    for kind in (*sorted({r.kind for r in results}), None):
         some = [r for r in results if kind in {None, r.kind}]
         wrong = [r for r in some if r.truth == truth.WRONG]
         count = Counter(r.verdict for r in wrong)
@@ -54,7 +54,8 @@ def of_peers(records: dict[str, Record]) -> str:
     for name, record in records.items():
         share = f"{100 * record.caught / record.asked:.1f} %" if record.asked else "-"
         missed = record.asked - record.caught - record.unusable
-        accused = [f"{record.right[g][1]} of {record.right[g][0]}" for g in groups]
+        right = [record.right.get(g, (0, 0)) for g in groups]
+        accused = [f"{wrong} of {asked}" for asked, wrong in right]
         rows.append([name, record.asked, record.caught, missed, record.unusable, share, *accused])
     heads = ["checker", "wrong", "caught", "missed", "can't be asked", "share"]
     return markdown([*heads, *(f"accused, {g}" for g in groups)], rows)

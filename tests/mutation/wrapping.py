@@ -113,7 +113,7 @@ REGIONS: dict[str, Function] = {
     "wrong only where x > 0": lambda x: x > 0,
     "wrong only beyond 2.5": lambda x: np.abs(x) > 2.5,
     "wrong only beyond 1000": lambda x: np.abs(x) > 1000,
-    "wrong only for |x| < 0.001": lambda x: np.abs(x) < 1e-3,
+    "wrong only nearer to 0 than 0.001": lambda x: np.abs(x) < 1e-3,
     "wrong only between 0.4 and 0.6": lambda x: (x > 0.4) & (x < 0.6),
     "wrong only for whole numbers": lambda x: x == np.round(x),
 }
