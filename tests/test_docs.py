@@ -22,7 +22,6 @@ import shutil
 import subprocess
 import sys
 import warnings
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +31,7 @@ import numpy as np
 import pytest
 
 import tinygrad_mnist
+from tests.markdown import blocks
 from tests.ops_page import shown_signature
 from tests.test_architecture import ROOMS
 from tinygrad_mnist import Tensor, grad, mnist, nn, ops, optim
@@ -55,32 +55,6 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 # Code blocks --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block: its language, its text, and the line where the text begins."""
-
-    language: str
-    text: str
-    line: int
-
-
-def blocks(text):
-    """Return the fenced blocks of a page."""
-    found, start = [], None
-    lines = text.splitlines()
-    for number, line in enumerate(lines, 1):
-        if not line.startswith("```"):
-            continue
-        if start is None:
-            start = number
-        else:
-            language = lines[start - 1][3:]
-            found.append(Block(language, "\n".join(lines[start : number - 1]) + "\n", start + 1))
-            start = None
-    assert start is None, f"a fence is open from line {start} on"
-    return found
 
 
 def shown_below(block, page):

@@ -51,6 +51,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
             return Picture(format=self.format, body=seen).pipe(format, **options)
 
     def _pipe(self, format: str | None, **options: Any) -> Any:  # noqa: A002
+        options.setdefault("quiet", True)  # dot's doubts about a layout are not the user's
         try:
             return super().pipe(format, **options)
         except graphviz.ExecutableNotFound:
@@ -74,6 +75,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         if kind == "png":
             with suppress(NoRenderer):  # which comes again, when the source is written
                 self._refuse_large()
+        options.setdefault("quiet", True)
         try:
             where = {"directory": directory, "outfile": outfile, "format": format}
             return str(super().render(filename, cleanup=cleanup, **where, **options))

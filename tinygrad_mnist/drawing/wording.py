@@ -120,7 +120,8 @@ class Wording:
         """Return what stands beside the edge to `v` from one of its sources."""
         reader, origin = shown(v), shown(source)
         words = [self._role(v, role, source)]
-        if origin.kind in NODES and reader.kind not in {"output", "failure"}:
+        stale = reader.change == "removed" and origin.change == "changed"  # it read another shape
+        if origin.kind in NODES and reader.kind not in {"output", "failure"} and not stale:
             words.append(self.type(source))
         return " ".join(word for word in words if word)
 

@@ -177,7 +177,9 @@ class _Writer:
     def _edge(self, v: Vertex, role: str, s: Vertex) -> str:
         source, reader = shown(s), shown(v)
         if source.order < reader.order:
-            return _arrow(source, reader, self.saved)
+            letter = self.words.letters.get((reader, source))
+            found = [f"label=<&#160;{escaped(letter)}>"] if letter else []
+            return _arrow(source, reader, " ".join([*found, self.saved]))
         text = self.words.edge(v, role, s)
         found = [f"label=<&#160;{escaped(text)}>"] if text else []
         if s.kind in FLOW:
@@ -222,7 +224,8 @@ class _Writer:
         dtype = self.words.dtype
         first = counted(operations, "operation") + (f", {dtype}" if dtype else "")
         kinds = {leaf.kind for v in self.visible for leaf in (v, *v.listed)} - {"gap"}
-        legend = "".join(cell(kind, kind) for kind in STYLES if kind in kinds)
+        fill = None if self.graph.scale is None else "#FFFFFF"
+        legend = "".join(cell(kind, kind, fill) for kind in STYLES if kind in kinds)
         remarks = [first, *self.graph.remarks]
         left_out = sum(v.operations for v in self.visible if v.kind == "gap")
         if left_out:
