@@ -119,7 +119,7 @@ def rows(family, names, sections):
     """Return the rows of a family's table: its ops, and what it composes of ops."""
     composed = [f for f in (*names, *vars(ops).values()) if inspect.isfunction(f)]
     found = {}
-    for thing in dict.fromkeys((*vars(family).values(), *composed)):
+    for thing in (*filter(callable, vars(family).values()), *composed):
         if isinstance(thing, Op):
             shown = [thing.name, *(n for n in names[thing] if n != thing.name)]
             cells = named(thing), shown_domain(thing)
