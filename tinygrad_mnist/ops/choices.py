@@ -54,7 +54,8 @@ _CONDITIONS = [np.array([True, False, False]), np.array([True, True, False])]
 )
 def select(condlist: Any, choicelist: Sequence[Array], default: Array = 0) -> Array:
     """Return the entries of the first choice whose condition holds, or else the default."""
-    return np.select(_broadcast(condlist), _broadcast(choicelist), default)
+    *choices, default = _broadcast([*choicelist, default])
+    return np.select(_broadcast(condlist), choices, default)
 
 
 select.defvjp(
