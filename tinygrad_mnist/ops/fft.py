@@ -163,6 +163,7 @@ def _in_a_plane(transform: Callable[..., Any]) -> Callable[..., Any]:
     def in_a_plane(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Norm = None) -> Any:
         return transform(a, s, axes, norm)
 
+    in_a_plane.__doc__ = f"Do what `{transform.__name__}` does, over the last two axes."
     return in_a_plane
 
 
