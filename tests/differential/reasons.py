@@ -11,6 +11,7 @@ REASONS = [  # (framework, pattern of the call, reason)
     ("autograd", r"^linalg\.norm\(r, inf\)", "raises to an infinite power: NaN"),
     ("autograd", r"^tile\(x, 2\)", "adds up other copies than were made"),
     ("autograd", r"^full\(", "adds up over all axes where `fill_value` is broadcast along some"),
+    ("JAX", r"^vander\(.*\* array\(\[0", "differentiates powers of 0 through their logarithm: NaN"),
     ("JAX", r"^nan_to_num\(array\(\[inf", "multiplies 0 by infinity: NaN"),
 ]
 
