@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.strategies import check_derivatives, samples
-from tinygrad_mnist import Tensor, op, ops
+from tinygrad_mnist import Tensor, nn, op, ops
 from tinygrad_mnist.autograd import flatten
 from tinygrad_mnist.checking import GradientError, GradientWarning, calls, draw_call, gradcheck
 from tinygrad_mnist.checking.inputs import is_float
@@ -566,3 +566,11 @@ def test_checking_needs_hypothesis_only_for_its_strategies():
         "assert gradcheck(ops.exp, examples=3).compared\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_function_may_reach_tracked_parameters_by_its_closure():
+    model = nn.MLP((4, 3, 2), rng=0)
+    x = np.random.default_rng(0).standard_normal((2, 4))
+    report = gradcheck(lambda x: ops.cross_entropy(model(x), [0, 1]), x)
+    assert report.verdict == "pass"
+    assert all(parameter.grad is None for parameter in model.parameters())

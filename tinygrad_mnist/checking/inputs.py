@@ -163,8 +163,11 @@ def real_parts(result: Any) -> tuple[Any, ...]:
 
 
 def joined(arrays: Sequence[Any]) -> Vector:
-    """Return all entries of several arrays as one vector."""
-    return np.concatenate([np.empty(0), *(np.ravel(array) for array in arrays)], dtype=float)
+    """Return all entries of several arrays as one vector.
+
+    They may be tracked Tensors: gradients are, of a function that reaches parameters by its closure.
+    """
+    return np.concatenate([np.empty(0), *(np.ravel(raw(array)) for array in arrays)], dtype=float)
 
 
 def function_name(f: Callable[..., Any]) -> str:
