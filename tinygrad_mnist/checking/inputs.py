@@ -165,7 +165,7 @@ def real_parts(result: Any) -> tuple[Any, ...]:
 def joined(arrays: Sequence[Any]) -> Vector:
     """Return all entries of several arrays as one vector.
 
-    They may be tracked Tensors: gradients are, of a function that reaches parameters by its closure.
+    Gradients of a function that reaches parameters by its closure are tracked Tensors.
     """
     return np.concatenate([np.empty(0), *(np.ravel(raw(array)) for array in arrays)], dtype=float)
 

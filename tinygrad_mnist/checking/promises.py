@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_mnist.autograd import jvp
 from tinygrad_mnist.checking.inputs import joined
 from tinygrad_mnist.checking.report import GradientError
+from tinygrad_mnist.engine import leading, propagate
 from tinygrad_mnist.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -53,20 +54,28 @@ def _check_aliases(problem: Problem, first: First) -> None:
     if len(results) != 1 or not isinstance(results[0], Tensor) or not results[0].requires_grad:
         return
     cotangent = problem.outputs(first.cotangent)[0].astype(results[0].dtype)
-    results[0].backward(cotangent)
+    found = _gradients(results[0], cotangent, [leaf._node for leaf in leaves])
     held = [("the cotangent", cotangent), ("the result", results[0].data)]
     held += [(part.name, leaf.data) for part, leaf in zip(problem.parts, leaves, strict=True)]
     for part, leaf in zip(problem.parts, leaves, strict=True):
-        gradient = leaf.grad
-        if gradient is None:
-            continue
+        gradient = found[leaf._node]
+        if gradient is None or getattr(gradient, "base", None) is not None:
+            continue  # `backward` copies views
         for name, other in held:
+            if gradient is other and name.startswith("the gradient"):
+                continue  # and what two leaves got
             if np.may_share_memory(gradient, other) and np.shares_memory(gradient, other):
                 raise GradientError(
                     f"the gradient of {problem.name} with respect to {part.name} shares its memory "
                     f"with {name}: whoever writes to one changes the other; return a copy"
                 )
         held.append((f"the gradient of {part.name}", gradient))
+
+
+def _gradients(result: Tensor, cotangent: Any, leaves: list[Any]) -> dict[Any, Any]:
+    """Return what `backward` finds for leaves, without leaving it: other leaves are someone's."""
+    leads, _ = leading([result._node], leaves, 0)
+    return propagate([(result._node, cotangent.copy())], leaves, leads)
 
 
 def check_linear(problem: Problem, first: First) -> None:
