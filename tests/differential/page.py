@@ -10,8 +10,8 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "differential.md"
 
 HEAD = """# Against other frameworks
 
-The derivatives of NumPy's functions by this package, beside those of {peers}. This page is written
-by
+The derivatives of NumPy's functions by this package, beside those of {peers}.
+This page is written by
 
 ```console
 $ python -m tests.differential

@@ -13,6 +13,11 @@ REASONS = [  # (framework, pattern of the call, reason)
     ("autograd", r"^full\(", "adds up over all axes where `fill_value` is broadcast along some"),
     ("JAX", r"^vander\(.*\* array\(\[0", "differentiates powers of 0 through their logarithm: NaN"),
     ("JAX", r"^nan_to_num\(array\(\[inf", "multiplies 0 by infinity: NaN"),
+    (
+        "JAX",
+        r"^(unique|union1d|intersect1d|setdiff1d|setxor1d)",
+        "gives the values a slope of 0",
+    ),
     ("PyTorch", r"^nan_to_num\(array\(\[inf", "multiplies 0 by infinity: NaN"),
     ("PyTorch", r"^sinc\(.*\* array\(\[0", "divides 0 by 0 at second order: NaN"),
     ("PyTorch", r"^ldexp\(x, array", "rounds the slope 2**-2 to an integer: 0"),
