@@ -155,6 +155,18 @@ def test_a_product_of_zeros_on_the_way_has_its_derivatives():
     np.testing.assert_array_equal(second, [[0, 3, 0], [3, 0, 0], [0, 0, 0]])
 
 
+def test_lengths_are_smooth_in_a_zero_beside_other_entries():
+    x = np.array([0.0, -0.9, 0.0, 1.3])
+    for method in (np.hypot.reduce, np.hypot.accumulate, lambda x: np.hypot.reduceat(x, [0, 2])):
+        second = hessian(lambda x, f=method: f(x)[-1] if np.ndim(f(x)) else f(x))(x)
+        y = x if np.ndim(method(x)) == 0 or len(method(x)) == 4 else x * [0, 0, 1, 1]
+        length = np.hypot.reduce(y)
+        inside = np.diag([1.0] * 4 if y is x else [0, 0, 1, 1])
+        np.testing.assert_allclose(second, (inside - np.outer(y, y) / length**2) / length)
+    for method in (np.hypot.reduce, np.hypot.accumulate):
+        np.testing.assert_array_equal(grad(lambda x, f=method: np.sum(f(x)))(np.zeros(2))[1:], [0])
+
+
 def test_logarithms_of_nothing_add_up_without_nan():
     for method in (np.logaddexp.reduce, np.logaddexp.accumulate):
         slopes = grad(lambda x, method=method: np.sum(method(x)))

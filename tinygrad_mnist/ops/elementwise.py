@@ -144,8 +144,8 @@ _BESIDE_ORIGIN = ({"domain": {"x": (0.1, INF)}}, {"domain": {"y": (0.1, INF)}},
 arctan2 = op(np.arctan2, cases=_BESIDE_ORIGIN).defvjp(
     x=lambda g, x, y: g * _over_square(y, np.hypot(x, y)),
     y=lambda g, x, y: -g * _over_square(x, np.hypot(x, y)))
-hypot   = op(np.hypot).defvjp(x=lambda g, x, out: g * (x / _nonzero(out)),
-                              y=lambda g, y, out: g * (y / _nonzero(out)))
+hypot   = op(np.hypot).defvjp(x=lambda g, x, out: g * (x / nonzero(out)),
+                              y=lambda g, y, out: g * (y / nonzero(out)))
 # fmt: on
 
 
@@ -154,14 +154,14 @@ def _hypotenuse(x: Any) -> Any:
     return np.sqrt(1 + x * x) if x.dtype.kind == "c" else np.hypot(x, 1)
 
 
-def _nonzero(length: Any) -> Any:
+def nonzero(length: Any) -> Any:
     """Return a length, an infinite one instead of 0."""
     return np.where(np.equal(length, 0), INF, length)
 
 
 def _over_square(x: Any, length: Any) -> Any:
     """Return x / length**2, also where the square overflows."""
-    length = _nonzero(length)
+    length = nonzero(length)
     return x / length / length
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from tinygrad_mnist.graph import Box
 from tinygrad_mnist.operation import Op, op, overrides
 from tinygrad_mnist.ops import reductions
+from tinygrad_mnist.ops.elementwise import nonzero
 from tinygrad_mnist.ops.indexing import scatter
-from tinygrad_mnist.ops.reductions import extreme_rule, given, lined_up, put_back
+from tinygrad_mnist.ops.reductions import extreme_rule, given, lined_up, put_back, spread
 from tinygrad_mnist.ops.shape import astype
 
 if TYPE_CHECKING:
@@ -105,6 +106,11 @@ def accumulate_rule(g: Any, ufunc: Any, array: Any, out: Any, axis: int) -> Any:
     if not g.size:
         return g
     g, array, out = (np.moveaxis(a, axis, 0) for a in (g, array, out))
+    if ufunc is np.hypot:
+        first = np.concatenate([g[:1], np.zeros_like(g[1:])])
+        rest = np.concatenate([np.zeros_like(g[:1]), g[1:] / nonzero(out[1:])])
+        rest = array * np.flip(np.add.accumulate(np.flip(rest, 0)), 0)
+        return np.moveaxis(first + rest, 0, axis)
     before, entry = _slopes(ufunc, out[:-1], array[1:], out[1:])
     g = carried_back(g, np.concatenate([before, np.zeros_like(g[:1])]))
     return np.moveaxis(np.concatenate([g[:1], g[1:] * entry]), 0, axis)
@@ -162,6 +168,9 @@ def _reduce_rule(
         return extreme_rule(
             g, array, out, axis, keepdims, np.logical_and(where, _counts(ufunc, array))
         )
+    if ufunc is np.hypot:
+        g = array * spread(g / nonzero(out), axis, keepdims)
+        return g if where is True else np.where(where, g, 0)
     entries = array
     if where is not True:
         neutral = _NEUTRAL.get(ufunc) if ufunc.identity is None else ufunc.identity
@@ -210,15 +219,19 @@ def _segments(indices: Any, length: int) -> list[Any]:
     return [np.arange(k, max(n, k + 1)) for k, n in zip(starts, [*starts[1:], length], strict=True)]
 
 
+def _part_rule(g: Any, ufunc: Any, part: Any, out: Any) -> Any:
+    """Return the gradient of one part, reduced along the first axis from its first entry on."""
+    if ufunc in _EXTREMES:
+        return extreme_rule(g, part, out, 0, False, _counts(ufunc, part))
+    if ufunc is np.hypot and len(part) > 1:
+        return part * (g / nonzero(out))
+    return _along(g, ufunc, part)
+
+
 def _reduceat_rule(g: Any, ufunc: Any, array: Any, out: Any, indices: Any, axis: int) -> Any:
     g, array, out = (np.moveaxis(a, axis, 0) for a in (g, array, out))
     places = _segments(indices, len(array))
-    parts = [
-        extreme_rule(g[k], array[place], out[k], 0, False, _counts(ufunc, array[place]))
-        if ufunc in _EXTREMES
-        else _along(g[k], ufunc, array[place])
-        for k, place in enumerate(places)
-    ]
+    parts = [_part_rule(g[k], ufunc, array[place], out[k]) for k, place in enumerate(places)]
     total = scatter(np.concatenate(parts), np.concatenate(places), array.shape)
     return np.moveaxis(total, 0, axis)
 
