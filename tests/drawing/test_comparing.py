@@ -25,6 +25,8 @@ def test_what_was_added_removed_and_changed_is_marked():
     assert first.startswith("\N{ALMOST EQUAL TO}")
     assert "was 3x4, weight 8x4, bias 4" in first
     assert "1 added, 1 removed, 2 changed, 2 nodes the same" in picture.source
+    (gone,) = [text for _, end, text in edges(picture) if end.startswith("\N{MINUS SIGN}")]
+    assert gone == ""  # the shape beside it is that of now: 3x6
 
 
 def test_what_is_removed_keeps_its_edges():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.drawing import subjects
-from tests.drawing.shown import boxes, edges, labels, leaf
+from tests.drawing.shown import boxes, edges, labels, leaf, texts
 from tinygrad_mnist import nn, op, ops
 from tinygrad_mnist.drawing import draw
 from tinygrad_mnist.drawing.folding import BUDGET
@@ -131,6 +131,19 @@ def test_modules_are_collapsed_by_path_class_pattern_or_function(collapse):
     picture = draw(nested(), subjects.ones(2, 8), collapse=collapse)
     assert "1 Residual, 40 parameters" in labels(picture).values()
     assert boxes(picture) == ["Sequential 86 parameters"]
+
+
+def test_a_name_that_no_module_has_is_said_below_the_picture():
+    remark = "collapse='residual' is no module here"
+    x = subjects.ones(2, 8)
+    assert remark in texts(draw(nested(), x, collapse="residual"))
+    assert not any("no module" in text for text in texts(draw(nested(), x, collapse="Res*")))
+
+
+@pytest.mark.parametrize("depth", [-1, 1.5, "1"])
+def test_a_depth_that_counts_no_boxes_is_refused(depth):
+    with pytest.raises(ValueError, match=f"depth is how many boxes .*; got {depth!r}"):
+        draw(leaf(2), depth=depth)
 
 
 def test_a_graph_with_many_edges_shows_fewer_nodes():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.drawing import subjects
-from tests.drawing.shown import boxes, labels, leaf
+from tests.drawing.shown import boxes, edges, labels, leaf
 from tinygrad_mnist import Tensor, draw, grad, nn, ops
 
 
@@ -17,7 +17,9 @@ def product():
 
 def dashed(picture):
     nodes = labels(picture)
-    found = re.findall(r'^\t(n\d+) -> (n\d+) \[style="dashed"', picture.source, re.MULTILINE)
+    found = re.findall(
+        r'^\t(n\d+) -> (n\d+) \[(?:label=\S+ )?style="dashed"', picture.source, re.MULTILINE
+    )
     return {(nodes[a], nodes[b]) for a, b in found}
 
 
@@ -48,6 +50,17 @@ def test_dashed_edges_are_what_rules_saved():
     assert saved == {
         ("x scalar", "1 * x"), ("sin(x)", "1 * y"), ("x scalar", "∂sin y * cos(x)"),
     }  # fmt: skip
+
+
+def test_a_dashed_edge_bears_the_letter_that_stands_for_it_in_a_formula():
+    model = nn.Sequential(nn.Linear(3, 2, rng=0), nn.ReLU(), nn.Linear(2, 2, rng=0))
+
+    def loss(images):
+        logits = model(images)
+        return ops.cross_entropy(logits, np.zeros(4, int))
+
+    picture = draw(loss, subjects.ones(4, 3), order=1)
+    assert ("1 ReLU relu", "x.T @ ∂logits", "x") in edges(picture)
 
 
 def test_what_a_rule_looks_at_without_recording_it_is_dashed_too():

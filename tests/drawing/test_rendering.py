@@ -1,5 +1,6 @@
 """Pictures where Graphviz is, where graphviz-pure is, and where nothing is."""
 
+import os
 import sys
 
 import graphviz
@@ -77,6 +78,24 @@ def test_the_ending_of_a_file_says_what_it_holds(name, start, tmp_path):
 def test_an_unknown_ending_is_refused(name, tmp_path):
     with pytest.raises(ValueError, match=r"ends in no format to draw: \.svg"):
         draw(leaf(2), file=tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.svg", "a.html"])
+def test_a_folder_that_is_missing_is_said_before_anything_is_run(name, tmp_path):
+    ran = []
+    with pytest.raises(FileNotFoundError, match=rf"{name} can't be written: .* folder .*none$"):
+        draw(lambda x: ran.append(x) or x * x, leaf(2), file=tmp_path / "none" / name)
+    assert ran == []
+
+
+def test_doubts_of_dot_about_a_layout_are_not_printed(monkeypatch, tmp_path, capfd):
+    program = tmp_path / "dot"
+    program.write_text("#!/bin/sh\necho triangulation failed >&2\necho drawn\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert draw(leaf(2)).pipe("svg") == b"drawn\n"
+    draw(leaf(2)).render(outfile=tmp_path / "a.svg")
+    assert capfd.readouterr().err == ""
 
 
 def test_a_png_of_absurd_size_is_refused(monkeypatch, tmp_path):

@@ -80,6 +80,8 @@ def draw(
         If `what` is nothing that can be drawn.
     ValueError
         If the picture is too large for a PNG, or an option is not one of those above.
+    FileNotFoundError
+        If there is no folder to write `file` in.
     RuntimeError
         If `order` needs a graph that was freed.
     Exception
@@ -108,6 +110,8 @@ def draw(
         ending(file)
     if order not in range(10):
         raise ValueError(f"draw goes back order times by reverse mode, 0, 1 or 2; got {order!r}")
+    if depth is not None and (not hasattr(depth, "__index__") or depth < 0):
+        raise ValueError(f"draw's depth is how many boxes in each other to draw; got {depth!r}")
     if color_by is not None:
         color_by = _color_name(color_by)
     with _no_collection():

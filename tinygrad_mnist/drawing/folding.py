@@ -114,6 +114,9 @@ def _fold_chosen(graph: Graph, depth: int | None, collapse: Collapse) -> None:
                 groups.setdefault(scope, []).append(v)
                 break
             level += scope.what == "module"
+    scopes = {scope for v in visible(graph) for scope in around(v.scope)}
+    if isinstance(collapse, str) and not any(_named(scope, collapse) for scope in scopes):
+        graph.remarks.append(f"collapse={collapse!r} is no module here")
     _fold(graph, groups)
 
 

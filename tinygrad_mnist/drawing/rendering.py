@@ -125,12 +125,19 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
 
 
 def ending(file: str | os.PathLike[str]) -> str:
-    """Return the format that a file's ending names; refuse what is none."""
+    """Return the format that a file's ending names; refuse what is none, and a missing folder."""
     path = Path(file)
+    need_folder(path)
     kind = path.suffix[1:].lower()
     if kind not in {"gv", "dot", "html", *graphviz.FORMATS}:
         raise ValueError(f"{path.name} ends in no format to draw: .svg, .png, .html, .pdf or .gv")
     return kind
+
+
+def need_folder(path: Path) -> None:
+    """Raise if there is no folder to write a file in, before any work is done."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path.name} can't be written: there is no folder {path.parent}")
 
 
 def write_whole(path: Path, data: bytes) -> None:

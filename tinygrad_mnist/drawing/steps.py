@@ -14,7 +14,7 @@ from tinygrad_mnist.drawing.lanes import D
 from tinygrad_mnist.drawing.numbers import summary
 from tinygrad_mnist.drawing.pages import page
 from tinygrad_mnist.drawing.reading import call, history
-from tinygrad_mnist.drawing.rendering import Picture, write_whole
+from tinygrad_mnist.drawing.rendering import Picture, need_folder, write_whole
 from tinygrad_mnist.drawing.ruletext import rule_text
 from tinygrad_mnist.drawing.tracing import Record, line_of
 from tinygrad_mnist.drawing.vertices import (
@@ -104,6 +104,8 @@ def draw_steps(what: Any, file: str | os.PathLike[str], *inputs: Any) -> Path:
     ------
     ValueError
         If `file` does not end in .html, or the result is no single number.
+    FileNotFoundError
+        If there is no folder to write `file` in.
     TypeError
         If `what` is nothing that can be drawn.
     RuntimeError
@@ -119,6 +121,7 @@ def draw_steps(what: Any, file: str | os.PathLike[str], *inputs: Any) -> Path:
     path = Path(file)
     if path.suffix.lower() not in {".html", ".htm"}:
         raise ValueError(f"draw_steps writes a page: give a file that ends in .html, not {path}")
+    need_folder(path)
     if inputs and not callable(what):
         raise TypeError("draw_steps takes inputs for a module or function alone")
     graph = call(what, inputs, 0) if callable(what) else history(what, 0, user_frame())
