@@ -303,7 +303,7 @@ EVERYWHERE = (
     _result_for_input,
     _swapped,
     _rearranged,
-    _inverse,
     _broadcast,
+    _inverse,
     factor,
 )
