@@ -102,10 +102,10 @@ class Op:
                     f"domain of op {self.name!r} names {name!r}; its parameters are "
                     f"{', '.join(self.names)}"
                 )
-        if isinstance(forward, np.ufunc):
-            implements = (forward, *implements)
         for function in implements:
             overrides[function] = self
+        if isinstance(forward, np.ufunc):
+            overrides.setdefault(forward, self)  # another op of a ufunc does not take it over
         self.call: Callable[..., Any] = self._general
         self.with_options: Callable[..., Any] = self._general  # how it takes keyword arguments
         self.operator = isinstance(forward, np.ufunc) and forward.nout == 1 and forward.nin <= 2
