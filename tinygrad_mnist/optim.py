@@ -444,14 +444,14 @@ class _Slot:
 
     def refit(self, data: Array) -> None:
         """Follow a parameter that was given another array, perhaps of another dtype."""
-        self.data = data
-        if data.shape == self.scratch.shape and data.dtype == self.scratch.dtype:
-            return
         if data.shape != self.scratch.shape:
             raise ValueError(
                 f"a parameter of shape {self.scratch.shape} was given data of shape {data.shape} "
                 "since its optimizer was made: make a new optimizer"
             )
+        self.data = data
+        if data.dtype == self.scratch.dtype:
+            return
         self.scratch, self.spare = np.empty_like(data), np.empty_like(data)
         self.lr = None
         self.kept = {name: array.astype(data.dtype) for name, array in self.kept.items()}
