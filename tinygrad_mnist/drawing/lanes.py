@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_mnist.drawing.vertices import LEAVES, Graph, Scope, Vertex, around
+from tinygrad_mnist.drawing.walking import behind
 from tinygrad_mnist.engine import leading, propagate
 from tinygrad_mnist.graph import Output
 from tinygrad_mnist.tensor import Tensor
@@ -45,7 +46,8 @@ def differentiate(
     roots = [t for t in results if t._node is not None and t.dtype.kind == "f"]
     if not order:
         return [], []
-    leaves = _leaves([t._node for t in roots])
+    leaves = [node for node in behind(t._node for t in roots) if node.plan is None]
+    leaves.sort(key=lambda leaf: leaf.index)
     leaves = [leaf for leaf in leaves if not is_input(leaf)] or leaves
     found: list[tuple[Any, int, Tensor]] = []
     for turn in range(1, order + 1):
@@ -62,18 +64,6 @@ def differentiate(
         roots = [g for leaf in leaves if isinstance(g := reached.get(leaf), Tensor)]
         found += [(leaf, turn, g) for leaf in leaves if isinstance(g := reached.get(leaf), Tensor)]
     return found, seeded
-
-
-def _leaves(nodes: Sequence[Any]) -> list[Any]:
-    """Return the leaves behind nodes, oldest first."""
-    seen = set(nodes)
-    stack = list(seen)
-    while stack:
-        for parent in stack.pop().parents:
-            if parent not in seen:
-                seen.add(parent)
-                stack.append(parent)
-    return sorted((n for n in seen if n.plan is None), key=lambda leaf: leaf.index)
 
 
 class Passes:
@@ -112,17 +102,8 @@ class Passes:
 
     def _order(self, root: Any) -> int:
         """Return through how many passes a node was computed."""
-        found, stack, seen = 0, [root], {root}
-        while stack:
-            node = stack.pop()
-            if node in self.rules:
-                found = max(found, self.rules[node][1])
-                continue
-            for parent in node.parents:
-                if parent not in seen:
-                    seen.add(parent)
-                    stack.append(parent)
-        return found
+        met = behind([root], self.rules)
+        return max((self.rules[node][1] for node in met if node in self.rules), default=0)
 
     def place(self, vertex: Vertex) -> None:
         """Say of a vertex, whose sources have been placed, which lane it is in and why."""

@@ -17,11 +17,12 @@ from tinygrad_mnist.drawing.lanes import D, Passes, differentiate
 from tinygrad_mnist.drawing.naming import modules_in
 from tinygrad_mnist.drawing.tracing import Record, Trace
 from tinygrad_mnist.drawing.vertices import Graph, Scope, Vertex
+from tinygrad_mnist.drawing.walking import behind
 from tinygrad_mnist.graph import Output
 from tinygrad_mnist.tensor import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import FrameType
 
     from tinygrad_mnist.drawing.arguments import Operands
@@ -203,7 +204,8 @@ class _Reader:
         passes = Passes(self.trace.rule_calls, self.nodes)
         inside = _Inside(self.scopes)
         nodes = [t._node for t in roots] + [call.node for call in self.trace.rule_calls]
-        for node in _behind(nodes, self.nodes):
+        made = (n for n in behind(nodes, self.nodes) if n.plan is not None and n not in self.nodes)
+        for node in sorted(made, key=lambda node: node.index):
             if not isinstance(node, Output) and node.plan.op is alias:
                 self.nodes[node] = self._source(node.parents[0])  # how `grad` tells its arguments
                 continue
@@ -377,19 +379,3 @@ class _Inside:
         while self.inside and self.inside[-1][1] < index:
             self.inside.pop()
         return self.inside[-1][2] if self.inside else None
-
-
-def _behind(roots: Iterable[Any], known: Mapping[Any, Vertex]) -> list[Node]:
-    """Return the nodes that `roots` were computed by, oldest first, but none behind the `known`."""
-    seen = set(roots)
-    stack = list(seen)
-    while stack:
-        node = stack.pop()
-        if node in known:
-            continue
-        for parent in node.parents:
-            if parent not in seen:
-                seen.add(parent)
-                stack.append(parent)
-    made = [node for node in seen if node.plan is not None and node not in known]
-    return sorted(made, key=lambda node: node.index)

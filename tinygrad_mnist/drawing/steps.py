@@ -26,6 +26,7 @@ from tinygrad_mnist.drawing.vertices import (
     shown,
     visible,
 )
+from tinygrad_mnist.drawing.walking import behind
 from tinygrad_mnist.drawing.wording import Wording
 from tinygrad_mnist.drawing.writing import source_lines
 from tinygrad_mnist.engine import fit, freed, leading, propagate
@@ -259,14 +260,9 @@ class _Steps:
         self.found.append(end)
 
     def _refuse_freed(self) -> None:
-        stack, seen = [self.loss.node], {self.loss.node}
-        while stack:
-            node = stack.pop()
+        for node in behind([self.loss.node]):
             if node.plan is not None and not isinstance(node, Output) and node.saved is None:
                 raise freed(node.plan.op.name)
-            fresh = [parent for parent in node.parents if parent not in seen]
-            seen.update(fresh)
-            stack += fresh
 
     def _carried(
         self, node: Node, k: int, g: Any, gi: Any, part: Any, totals: Mapping[Any, Any]
