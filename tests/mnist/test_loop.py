@@ -453,7 +453,7 @@ def test_the_checkpoint_of_another_training_is_refused(config, run, tmp_path):
 
 
 def test_a_disk_that_fills_up_loses_nothing(hard, straight, tmp_path, monkeypatch):
-    real, calls = files._write_aside, []
+    real, calls = files.write_aside, []
 
     def write(path, content):
         if path.name == "checkpoint.safetensors":
@@ -462,7 +462,7 @@ def test_a_disk_that_fills_up_loses_nothing(hard, straight, tmp_path, monkeypatc
                 raise OSError(errno.ENOSPC, "No space left on device", str(path))
         return real(path, content)
 
-    monkeypatch.setattr(files, "_write_aside", write)
+    monkeypatch.setattr(files, "write_aside", write)
     with pytest.raises(OSError, match="No space left on device"):
         train(hard, out=tmp_path / "run")
     monkeypatch.undo()

@@ -17,6 +17,7 @@ import graphviz
 
 from tinygrad_mnist.drawing.looks import HIDDEN
 from tinygrad_mnist.drawing.pages import page
+from tinygrad_mnist.files import write_whole
 
 
 class NoRenderer(RuntimeWarning):
@@ -138,16 +139,6 @@ def need_folder(path: Path) -> None:
     """Raise if there is no folder to write a file in, before any work is done."""
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.name} can't be written: there is no folder {path.parent}")
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file aside, and put it in its place whole."""
-    aside = path.with_name(f"{path.name}.part")
-    try:
-        aside.write_bytes(data)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _pipe_pure(source: str, engine: str, kind: str) -> bytes:

@@ -14,7 +14,7 @@ from tinygrad_mnist.drawing.lanes import D
 from tinygrad_mnist.drawing.numbers import summary
 from tinygrad_mnist.drawing.pages import page
 from tinygrad_mnist.drawing.reading import call, history
-from tinygrad_mnist.drawing.rendering import Picture, need_folder, write_whole
+from tinygrad_mnist.drawing.rendering import Picture, need_folder
 from tinygrad_mnist.drawing.ruletext import rule_text
 from tinygrad_mnist.drawing.tracing import Record, line_of
 from tinygrad_mnist.drawing.vertices import (
@@ -30,6 +30,7 @@ from tinygrad_mnist.drawing.walking import behind
 from tinygrad_mnist.drawing.wording import Wording
 from tinygrad_mnist.drawing.writing import source_lines
 from tinygrad_mnist.engine import fit, freed, leading, propagate
+from tinygrad_mnist.files import write_whole
 from tinygrad_mnist.graph import Output
 from tinygrad_mnist.switches import Switch, user_frame
 from tinygrad_mnist.tensor import raw

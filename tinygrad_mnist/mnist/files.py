@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, and that one process at a time changes."""
+"""Folders that are there whole or not at all, and that one process at a time changes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tinygrad_mnist.files import write_aside, write_whole
 from tinygrad_mnist.mnist.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,32 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LOCK = ".lock"
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file aside and rename it, so that nobody ever sees half of it."""
-    aside = _write_aside(path, content)
-    try:
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-
-
-def _write_aside(path: Path, content: bytes) -> Path:
-    """Write what will be a file, to the disk itself, under the name that is returned."""
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException as error:
-        aside.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            error.filename = error.filename or str(path)
-        raise
-    return aside
 
 
 def make_folder(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -75,7 +50,7 @@ def replace_files(folder: Path, files: Mapping[str, bytes], outdated: Iterable[s
     aside: dict[Path, Path] = {}
     try:
         for name, content in files.items():
-            aside[folder / name] = _write_aside(folder / name, content)
+            aside[folder / name] = write_aside(folder / name, content)
     except BaseException:
         for written in aside.values():
             written.unlink(missing_ok=True)

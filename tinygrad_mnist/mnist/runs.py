@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_mnist.files import write_whole
 from tinygrad_mnist.mnist.checkpoints import damaged, pack, unpack
 from tinygrad_mnist.mnist.config import Config
 from tinygrad_mnist.mnist.errors import InputError
@@ -22,7 +23,6 @@ from tinygrad_mnist.mnist.files import (
     remove_parts,
     replace_files,
     unwritable,
-    write_whole,
 )
 from tinygrad_mnist.mnist.models import build_model
 
