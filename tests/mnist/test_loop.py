@@ -17,13 +17,12 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from tests.mnist.conftest import TEST, TRAIN
-from tinygrad_mnist import drawing
+from tinygrad_mnist import drawing, files
 from tinygrad_mnist.mnist import (
     InputError,
     Interrupted,
     Run,
     evaluate,
-    files,
     load_examples,
     loop,
     results,
