@@ -46,8 +46,9 @@ def matrices_of(array: Array, kind: str) -> Array:
 
 
 def symmetric_part(a: Any) -> Any:
-    """Return the symmetric part of each matrix, tracked if `a` is."""
-    return (a + np.swapaxes(a, -1, -2)) / 2
+    """Return the symmetric part of each matrix, or the Hermitian one; tracked if `a` is."""
+    across = np.swapaxes(a, -1, -2)
+    return (a + (across.conj() if a.dtype.kind == "c" else across)) / 2
 
 
 def _turning(u: Array, values: Array) -> Array:

@@ -2,16 +2,21 @@
 
 Eigenvectors and singular vectors are not determined where values coincide, and have no derivative
 there. What is computed from them may have one; `docs/kinks.md` says what comes out.
+
+Of complex matrices the formulas found elsewhere hold for the conjugate of a cotangent as it is here
+(`complex_numbers`). So rules take the conjugate of all that they name, which does the same.
 """
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_mnist.graph import Box
 from tinygrad_mnist.operation import implements, op, unboxed
-from tinygrad_mnist.ops.linalg import transposed
+from tinygrad_mnist.ops.linalg import adjoint, conj, transposed
 
 if TYPE_CHECKING:
     from tinygrad_mnist.graph import Array
@@ -21,12 +26,12 @@ if TYPE_CHECKING:
 _EQUAL = 1e3 * float(np.finfo(float).eps)  # values this close, relative to the largest, coincide
 
 
-def _symmetric(a: Any) -> Any:
-    return (a + transposed(a)) / 2
+def _hermitian(a: Any) -> Any:
+    return (a + adjoint(a)) / 2
 
 
 def _skew(a: Any) -> Any:
-    return (a - transposed(a)) / 2
+    return (a - adjoint(a)) / 2
 
 
 def _on_diagonals(a: Any) -> Any:
@@ -38,16 +43,15 @@ def _on_diagonals(a: Any) -> Any:
 
 
 def _cholesky_rule(g: Any, out: Any, upper: bool) -> Any:
-    """Return the symmetric gradient, though NumPy reads but one triangle (Murray, 2016)."""
-    lower, g = (transposed(out), transposed(g)) if upper else (out, g)
-    half = np.tril(transposed(lower) @ g)
+    """Return the Hermitian gradient, though NumPy reads but one triangle (Murray, 2016)."""
+    lower, g = (transposed(out), adjoint(g)) if upper else (conj(out), g)
+    half = np.tril(adjoint(lower) @ g)
     half = half - _on_diagonals(np.linalg.diagonal(half)) / 2
-    left = np.linalg.solve(transposed(lower), half)
-    return _symmetric(transposed(np.linalg.solve(transposed(lower), transposed(left))))
+    left = np.linalg.solve(adjoint(lower), half)
+    return _hermitian(adjoint(np.linalg.solve(adjoint(lower), adjoint(left))))
 
 
 @op(
-    real=True,
     shapes="(n,n)",
     matrices={"a": "positive definite"},
     cases=({}, {"upper": True, "shapes": "(2,3,3)"}),
@@ -61,27 +65,42 @@ def cholesky(a: Array, upper: bool = False) -> Array:
 cholesky.defvjp(a=_cholesky_rule)
 
 
+def _within(g: Any, vectors: Any, n: int) -> Any:
+    """Return the cotangent of the first n columns of a unitary matrix.
+
+    What reaches the others, which are any that fill the space, counts by the space they span.
+    """
+    first, more = vectors[..., :n], vectors[..., n:]
+    return g[..., :n] - more @ (adjoint(g[..., n:]) @ first)
+
+
 def _qr_rule(g: Pair, a: Any, out: Pair) -> Any:
     """Return the gradient; columns beyond a square of `a` are those of R in the basis Q."""
-    q, r = out
     gq, gr = (np.zeros_like(x) if gx is None else gx for gx, x in zip(g, out, strict=True))
-    n = q.shape[-1]
-    head, tail, g_tail = r[..., :n], a[..., n:], gr[..., n:]
-    gq = gq + tail @ transposed(g_tail)
-    m = head @ transposed(gr[..., :n]) - transposed(gq) @ q
-    inner = gq + q @ (np.tril(m) + transposed(np.tril(m, -1)))
-    ga = transposed(np.linalg.solve(head, transposed(inner)))
+    n = min(a.shape[-2:])
+    q, r, tail = conj(out[0]), conj(out[1][..., :n, :]), conj(a[..., n:])
+    gq, gr = _within(gq, q, n), gr[..., :n, :]
+    q, head, g_tail = q[..., :n], r[..., :n], gr[..., n:]
+    gq = gq + tail @ adjoint(g_tail)
+    m = head @ adjoint(gr[..., :n]) - adjoint(gq) @ q
+    below, diagonal = np.tril(m, -1), np.real(np.linalg.diagonal(m))
+    inner = gq + q @ (below + adjoint(below) + _on_diagonals(diagonal))
+    ga = adjoint(np.linalg.solve(head, adjoint(inner)))
     return np.concatenate([ga, q @ g_tail], -1)
 
 
 @op(
-    real=True,
     matrices={"a": "full rank"},
-    cases=({"shapes": "(…,3,2)"}, {"shapes": "(…,n,n)"}, {"shapes": "(2,3)"}),
+    cases=(
+        {"shapes": "(…,3,2)"},
+        {"shapes": "(…,n,n)"},
+        {"shapes": "(2,3)"},
+        {"shapes": "(2,3)", "mode": "complete"},
+    ),
 )
-def qr(a: Array) -> tuple[Array, Array]:
+def qr(a: Array, mode: Any = "reduced") -> tuple[Array, Array]:
     """Return an orthonormal basis of the columns of each matrix, and the columns in that basis."""
-    return np.linalg.qr(a)
+    return np.linalg.qr(a, mode)
 
 
 qr.defvjp(a=_qr_rule)
@@ -92,15 +111,14 @@ def qr_in_mode(a: Any, mode: str = "reduced") -> Any:
     """Call `qr` in those of NumPy's modes that have a derivative."""
     if mode == "r":
         return qr(a)[1]
-    if mode == "reduced" or (mode == "complete" and a.shape[-2] <= a.shape[-1]):
-        return qr(a)
+    if mode in {"reduced", "complete"}:
+        return qr(a, mode)
     raise TypeError(
-        f"linalg.qr of a Tensor of shape {a.shape} has no derivative in mode {mode!r}: use "
-        "'reduced' or 'r', or 'complete' where there are at least as many columns as rows"
+        f"linalg.qr of a Tensor has no derivative in mode {mode!r}: use 'reduced', 'complete', 'r'"
     )
 
 
-# Symmetric eigenvalues --------------------------------------------------------------------------
+# Hermitian eigenvalues --------------------------------------------------------------------------
 
 
 def _coincide(values: Any, scale: Any) -> Any:
@@ -120,40 +138,81 @@ def _rebuilding(v: Any) -> Any:
 
     There a derivative of `v` may turn the columns out of being orthonormal.
     """
-    return v @ np.linalg.inv(transposed(v) @ v)
+    return v @ np.linalg.inv(adjoint(v) @ v)
 
 
-def _eigh_rule(g: Pair, out: Pair) -> Any:
-    """Return the symmetric gradient.
+def _check_coinciding(what: str, values: Any, g: Any, turning: Any, off: Any) -> None:
+    """Warn if a loss is not built of coinciding values and their vectors in a way that is known.
+
+    Of a matrix rebuilt of both, ``turning`` is symmetric, and twice the values' own part on its
+    diagonal. A dummy cotangent, of forward mode, is no loss's: only plain ones are looked at.
+    """
+    if not off.any() or isinstance(turning, Box):
+        return
+    doubt = np.where(off, np.abs(_skew(turning)), 0)
+    if g is not None:
+        own = np.linalg.diagonal(_hermitian(turning)) - 2 * values * g
+        doubt = doubt + np.where(off.any(-1), np.abs(own), 0)[..., None]
+    eps = np.finfo(turning.dtype).eps
+    if (doubt > np.sqrt(eps) * np.abs(turning).max() + 1e3 * eps).any():
+        warnings.warn(
+            f"two {what} coincide, and the loss is not seen to depend on the matrix rebuilt of "
+            "them and their vectors, nor on the space of these alone, so that its gradient may be "
+            "another: keep them apart, say by a small multiple of a random symmetric matrix",
+            RuntimeWarning,
+            stacklevel=5,  # the line with backward
+        )
+
+
+def _turned_back(phase: Any, v: Any, here: Any) -> Any:
+    """Return what is added to the cotangent of columns that are turned to make entries real.
+
+    Complex eigenvectors are any of a circle; LAPACK takes those in which one entry is real.
+    """
+    return -1j * phase[..., None, :] * _over(np.where(here, 1, 0), v, here & (unboxed(v) != 0))
+
+
+def _row(v: Any, row: int) -> Any:
+    """Return where the entries of a row are, if they are real; else nowhere."""
+    values = unboxed(v)[..., row, :]
+    real = (np.abs(values.imag) <= 8 * np.finfo(values.dtype).eps).all()
+    return (np.arange(v.shape[-2]) == row % v.shape[-2])[:, None] & real
+
+
+def _eigh_rule(g: Pair, out: Pair, UPLO: Any) -> Any:
+    """Return the Hermitian gradient.
 
     Where eigenvalues coincide, their eigenvectors count as if the loss depended on the matrix
     that is built of both; if it depends on eigenvectors alone, then on the space they span.
     """
-    w, v = out
+    w, v = out[0], conj(out[1])
     gw, gv = g
     equal = _coincide(w, w)
     inner = 0 if gw is None else _on_diagonals(gw)
     if gv is not None:
-        turning = transposed(v) @ gv
+        if v.dtype.kind == "c" and v.size:
+            phase = np.imag(np.sum(gv * out[1], -2))
+            gv = gv + _turned_back(phase, v, _row(v, -1 if str(UPLO).upper() == "U" else 0))
+        turning = adjoint(v) @ gv
         apart = w[..., None, :] - w[..., :, None]
         inner = inner + _over(_skew(turning), apart, ~equal)
         off = equal & ~np.eye(w.shape[-1], dtype=bool)
+        _check_coinciding("eigenvalues", w, gw, turning, off)
         if gw is not None and off.any():
             both = w[..., None, :] + w[..., :, None]
-            inner = inner + _over(_symmetric(turning), both, off & (unboxed(both) != 0))
+            inner = inner + _over(_hermitian(turning), both, off & (unboxed(both) != 0))
             v = _rebuilding(v)
-    return v @ _symmetric(inner) @ transposed(v)
+    return v @ _hermitian(inner) @ adjoint(v)
 
 
 @op(
-    real=True,
     shapes="(n,n)",
     matrices={"a": "symmetric"},
     cases=({}, {"UPLO": "U", "shapes": "(2,3,3)"}),
     implements=(np.linalg.eigh,),
 )
 def eigh(a: Array, UPLO: Any = "L") -> tuple[Array, Array]:
-    """Return the eigenvalues and eigenvectors of each symmetric matrix, by one triangle of it."""
+    """Return the eigenvalues and eigenvectors of each Hermitian matrix, by one triangle of it."""
     triangle: Any = str(UPLO)
     return np.linalg.eigh(a, triangle)
 
@@ -162,19 +221,18 @@ eigh.defvjp(a=_eigh_rule)
 
 
 def _eigvalsh_rule(g: Any, a: Any, UPLO: Any) -> Any:
-    v = np.linalg.eigh(a, UPLO)[1]
-    return (v * g[..., None, :]) @ transposed(v)
+    v = conj(np.linalg.eigh(a, UPLO)[1])
+    return (v * g[..., None, :]) @ adjoint(v)
 
 
 @op(
-    real=True,
     shapes="(n,n)",
     matrices={"a": "symmetric"},
     cases=({}, {"UPLO": "U", "shapes": "(2,3,3)"}),
     implements=(np.linalg.eigvalsh,),
 )
 def eigvalsh(a: Array, UPLO: Any = "L") -> Array:
-    """Return the eigenvalues of each symmetric matrix."""
+    """Return the eigenvalues of each Hermitian matrix."""
     triangle: Any = str(UPLO)
     return np.linalg.eigvalsh(a, triangle)
 
@@ -189,12 +247,12 @@ def _normalised_back(g: Any, v: Any) -> Any:
 
     It makes each one of length 1, and its largest entry real.
     """
-    length = np.sum(g * v, -2, keepdims=True)
-    back = g - np.real(length) * v.conj()
+    length = np.sum(g * v, -2)
+    back = g - np.real(length)[..., None, :] * v.conj()
     if v.dtype.kind == "c":
         largest = np.abs(unboxed(v)).argmax(-2)[..., None, :]
         here = np.arange(v.shape[-2])[:, None] == largest
-        back = back - 1j * np.imag(length) * _over(np.where(here, 1, 0), v, here)
+        back = back + _turned_back(np.imag(length), v, here)
     return back
 
 
@@ -255,18 +313,18 @@ class _Thin(NamedTuple):
 
 
 def _thin(g: Any, out: Any) -> _Thin:
-    """Fold the cotangents of further vectors, which follow the others, into those of the others."""
-    n = out[1].shape[-1]
-    both = []
-    for vectors, cotangent in ((out[0], g[0]), (transposed(out[2]), g[2])):
-        if cotangent is None:
-            both.append((vectors[..., :n], np.zeros_like(vectors[..., :n])))
-            continue
-        gx = transposed(cotangent) if vectors is not out[0] else cotangent
-        first, more = vectors[..., :n], vectors[..., n:]
-        gfirst = gx[..., :n] - more @ (transposed(gx[..., n:]) @ first)
-        both.append((first, gfirst))
-    (u, gu), (v, gv) = both
+    """Return the conjugate of as many vectors of both kinds as there are values, and what came."""
+    u, v, n = conj(out[0]), transposed(out[2]), out[1].shape[-1]
+    gu = np.zeros_like(u) if g[0] is None else g[0]
+    gv = np.zeros_like(v) if g[2] is None else adjoint(g[2])
+    gu, gv = _within(gu, u, n), _within(gv, v, n)
+    u, v = u[..., :n], v[..., :n]
+    if u.dtype.kind == "c" and u.size:
+        phase = np.imag(np.sum(gu * u.conj(), -2) + np.sum(gv * v.conj(), -2))
+        if u.shape[-2] < v.shape[-2]:
+            gu = gu + _turned_back(phase, u, _row(u, 0))
+        else:
+            gv = gv + _turned_back(phase, v, _row(v, 0))
     return _Thin(u, v, gu, gv)
 
 
@@ -275,33 +333,32 @@ def _svd_rule(g: Any, out: Any) -> Any:
     s, gs = out[1], g[1]
     u, v, gu, gv = _thin(g, out)
     inner = 0 if gs is None else _on_diagonals(gs)
-    left, right = transposed(u) @ gu, transposed(v) @ gv
+    left, right = adjoint(u) @ gu, adjoint(v) @ gv
     equal = _coincide(s, s)
     apart, both = s[..., None, :] - s[..., :, None], s[..., None, :] + s[..., :, None]
     positive = unboxed(both) > 0
     inner = inner + _over(_skew(left + right), apart, ~equal)
     inner = inner + _over(_skew(left - right), both, positive)
     off = equal & positive & ~np.eye(s.shape[-1], dtype=bool)
+    _check_coinciding("singular values", s, gs, left + right, off)
     if gs is not None and off.any():
-        inner = inner + _over(_symmetric(left + right), both, off)
+        inner = inner + _over(_hermitian(left + right), both, off)
         basis_u, basis_v = _rebuilding(u), _rebuilding(v)
     else:
         basis_u, basis_v = u, v
-    ga = basis_u @ inner @ transposed(basis_v)
+    ga = basis_u @ inner @ adjoint(basis_v)
     reach = _over(np.ones_like(s), s, unboxed(s) > 0)[..., None, :]
     outside_u = (gu - basis_u @ left) * reach  # nothing, where u is square
     outside_v = (gv - basis_v @ right) * reach
-    return ga + outside_u @ transposed(basis_v) + basis_u @ transposed(outside_v)
+    return ga + outside_u @ adjoint(basis_v) + basis_u @ adjoint(outside_v)
 
 
 @op(
-    real=True,
     matrices={"a": "full rank"},
     cases=(
         {"full_matrices": False, "shapes": "(…,3,2)"},
         {"full_matrices": False, "shapes": "(2,4)"},
         {"shapes": "(…,n,n)"},
-        {"shapes": "(2,3)"},
     ),
 )
 def svd(a: Array, full_matrices: bool = True) -> tuple[Array, Array, Array]:
@@ -313,12 +370,11 @@ svd.defvjp(a=_svd_rule)
 
 
 def _svdvals_rule(g: Any, a: Any) -> Any:
-    u, _, vh = np.linalg.svd(a, False)
+    u, _, vh = np.linalg.svd(conj(a), False)
     return (u * g[..., None, :]) @ vh
 
 
 @op(
-    real=True,
     matrices={"a": "full rank"},
     cases=({"shapes": "(…,3,2)"}, {"shapes": "(…,n,n)"}),
 )
@@ -335,7 +391,7 @@ implements(np.linalg.svdvals)(svdvals)
 def svd_in_any_form(
     a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> Any:
-    """Call `svd`, or `svdvals`; of a symmetric matrix both come from its eigenvalues."""
+    """Call `svd`, or `svdvals`; of a Hermitian matrix both come from its eigenvalues."""
     if not compute_uv:
         return svdvals(a, hermitian=hermitian)
     if not hermitian:
@@ -345,7 +401,7 @@ def svd_in_any_form(
     sign = np.take_along_axis(np.copysign(1.0, unboxed(w)), order, -1)
     s = np.take_along_axis(np.abs(w), order, -1)
     u = np.take_along_axis(v, order[..., None, :], -1)
-    return _SVD_RESULT(u, s, transposed(u * sign[..., None, :]))
+    return _SVD_RESULT(u, s, adjoint(u * sign[..., None, :]))
 
 
 _SVD_RESULT: Any = type(np.linalg.svd(np.eye(1)))

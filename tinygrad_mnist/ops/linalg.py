@@ -21,6 +21,16 @@ def transposed(a: Any) -> Any:
     return np.swapaxes(a, -1, -2)
 
 
+def conj(a: Any) -> Any:
+    """Return the conjugate of complex numbers, and real ones as they are."""
+    return a.conj() if a.dtype.kind == "c" else a
+
+
+def adjoint(a: Any) -> Any:
+    """Return the conjugate transpose of each matrix."""
+    return conj(transposed(a))
+
+
 # Inverses and solutions -------------------------------------------------------------------------
 
 
@@ -188,15 +198,15 @@ slogdet.defvjp(a=_slogdet_rule)
 
 def _pinv_rule(g: Any, a: Any, out: Any, hermitian: bool) -> Any:
     """Return the gradient where the rank does not change (Golub and Pereyra, 1973)."""
-    to, gt = transposed(out), transposed(g)
+    a, out = conj(a), conj(out)
+    to, gt = adjoint(out), adjoint(g)
     rows = gt @ out @ to
     columns = to @ out @ gt
     ga = -to @ g @ to + (rows - a @ (out @ rows)) + (columns - (columns @ out) @ a)
-    return (ga + transposed(ga)) / 2 if hermitian else ga
+    return (ga + adjoint(ga)) / 2 if hermitian else ga
 
 
 @op(
-    real=True,
     matrices={"a": "full rank"},
     cases=({"shapes": "(…,3,2)"}, {"shapes": "(2,4)"}, {"shapes": "(n,n)", "rcond": 1e-8}),
 )
@@ -221,7 +231,7 @@ def pinv_with_rtol(a: Any, rcond: Any = None, hermitian: bool = False, **rtol: A
 
 def _lstsq_rule(g: Any, a: Any, b: Any, out: Any, rcond: float | None) -> Any:
     """Return the gradients through the solution, the squared residuals and the singular values."""
-    x, residuals = out[:2]
+    a, b, x, residuals = conj(a), conj(b), conj(out[0]), out[1]
     gx, gr, _, gs = g
     vector = b.ndim == 1
     columns, x = (b[:, None], x[:, None]) if vector else (b, x)
@@ -232,12 +242,13 @@ def _lstsq_rule(g: Any, a: Any, b: Any, out: Any, rcond: float | None) -> Any:
     if gx is not None:
         gx = gx[:, None] if vector else gx
         inverse = np.linalg.pinv(a, max(rcond, 0))
-        gb = gb + inverse.T @ gx
-        outside = gx - a.T @ (inverse.T @ gx)  # only where the rank is less than the unknowns
-        ga = ga - gb @ x.T + rest @ (inverse @ gb).T + (inverse.T @ x) @ outside.T
+        gb = gb + adjoint(inverse) @ gx
+        outside = gx - adjoint(a) @ gb  # only where the rank is less than the unknowns
+        ga = ga - gb @ adjoint(x) + rest @ adjoint(inverse @ gb)
+        ga = ga + (adjoint(inverse) @ x) @ adjoint(outside)
     if gr is not None and residuals.size:
         gb = gb + 2 * rest * gr
-        ga = ga - 2 * (rest * gr) @ x.T
+        ga = ga - 2 * (rest * gr) @ adjoint(x)
     if gs is not None:
         u, _, vh = np.linalg.svd(a, False)
         ga = ga + (u * gs) @ vh
@@ -245,7 +256,6 @@ def _lstsq_rule(g: Any, a: Any, b: Any, out: Any, rcond: float | None) -> Any:
 
 
 @op(
-    real=True,
     matrices={"a": "full rank"},
     cases=(
         {"shapes": "(4,2),(4)"},
