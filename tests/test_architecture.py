@@ -32,6 +32,7 @@ ROOMS = (
     "tensor",
     "ops",
     "switches",
+    "reports",
     "engine",
     "autograd",
     "editing",

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import threading
 import warnings
-from contextvars import copy_context
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_mnist import reports
 from tinygrad_mnist.graph import Node, Output, current_mode, output
 from tinygrad_mnist.recording import box
 from tinygrad_mnist.switches import user_level
 from tinygrad_mnist.tensor import Tensor, as_array, raw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from tinygrad_mnist.operation import Op
     from tinygrad_mnist.rules import Rule
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def propagate(
-    seeds: Iterable[tuple[Any, Any]],
+    seeds: Sequence[tuple[Any, Any]],
     targets: Iterable[Any] = (),
     leads: set[Any] | None = None,
     *,
@@ -36,7 +36,7 @@ def propagate(
 
     Parameters
     ----------
-    seeds : iterable of (node, cotangent)
+    seeds : sequence of (node, cotangent)
     targets : iterable of nodes
         Where cotangents are collected and go no further; leaves always are.
     leads : set of nodes, optional
@@ -55,16 +55,18 @@ def propagate(
     inside = bool(found)  # may a target be a node with parents?
     waiting: dict[int, list[Any]] = {}  # creation index -> [node, cotangent]
     heap: list[int] = []  # the same indices, negated: the newest node comes first
-    invalid: list[str] = []  # NumPy reports here the moment when a NaN is made
-    careful = False  # a node that selects was passed, so NaN may also come in quietly
+    careful = not reports.FOUND  # or a node that selects was passed: NaN may come in quietly
     watch = current_mode().watch
 
     ahead: Any = None
     ahead_g: Any = None  # the one node of a chain waits here, not in the heap: 130 ns
-    for node, g in seeds:
-        _deposit(node, g, found, waiting, heap)
-    outside = copy_context()  # where the user's `np.errstate` can be asked for, if need be
-    with np.errstate(invalid="call", call=lambda kind, _: invalid.append(kind)):
+    if len(seeds) == 1 and not inside and seeds[0][0].plan is not None:
+        ((ahead, ahead_g),) = seeds
+    else:
+        for node, g in seeds:
+            _deposit(node, g, found, waiting, heap)
+    invalid, user, listening = reports.hear()  # NumPy reports the moment when a NaN is made
+    try:
         while heap or ahead is not None:
             if ahead is None or (heap and -heap[0] > ahead.index):
                 node, g = waiting.pop(-heappop(heap))
@@ -87,9 +89,9 @@ def propagate(
                     before = results[1][node.number]
                     results[1][node.number] = g if before is None else before + g
                 else:
-                    with np.errstate(**outside.run(np.geterr)):
-                        again = plan.run_again(node, g, leads, free)
-                    for parent, gi in again:
+                    for parent, gi in reports.as_wanted(
+                        user, plan.run_again, node, g, leads, free
+                    ):
                         _deposit(parent, gi, found, waiting, heap)
                 continue
             saved = node.saved
@@ -102,11 +104,12 @@ def propagate(
             calls = plan.calls
             if record or plan.joint:
                 calls, saved = _prepared(node, g, record)
-            if plan.op.selects:
+            if plan.selects:
                 careful = True
             k = 0
+            parents = node.parents
             for rule, arity in calls:  # by index: half the time of zip
-                parent = node.parents[k]
+                parent = parents[k]
                 value = saved[k]
                 k += 1
                 if leads is not None and parent not in leads:
@@ -118,8 +121,8 @@ def propagate(
                 else:
                     gi = rule(g)
                 if invalid or careful:
-                    user = outside.run(np.geterr)["invalid"] if invalid else "ignore"
-                    gi = _zero_stays_zero(plan.op, g, gi, user)
+                    wanted = reports.as_wanted(user, np.geterr)["invalid"] if invalid else "ignore"
+                    gi = _zero_stays_zero(plan.op, g, gi, wanted)
                 if watch is not None:
                     watch(node, g, gi)
                 try:
@@ -145,6 +148,8 @@ def propagate(
                 invalid.clear()
             if free:
                 node.saved = None
+    finally:
+        reports.stop(listening)
     return found
 
 

@@ -192,6 +192,7 @@ class Plan:
         "save",
         "saves_x",
         "saves_y",
+        "selects",
         "shaped",
         "table",
         "unusual",
@@ -204,6 +205,7 @@ class Plan:
         self.calls = tuple((rule.call, len(rule.names)) for rule in self.table)
         self.joint = any(rule.place is not None for rule in self.table)
         self.unusual = False
+        self.selects = op.selects
         self.hidden = (None,) * op.hidden  # cotangents, unless the derivative is differentiated
         slots = {slot for rule in self.table for slot in rule.slots}
         self.kept = tuple(k for k in range(len(op.names)) if k in slots)  # values saved whole

@@ -60,6 +60,9 @@ def _scoped_forward(self: Module, *args: Any, **kwargs: Any) -> Any:
     return self.forward(*args, **kwargs)
 
 
+_MISSING = object()
+
+
 def _missing_forward(self: Module, *_: Any, **__: Any) -> Any:
     name = type(self).__name__
     raise NotImplementedError(
@@ -97,11 +100,12 @@ class Module:
     # declared as any function, so that a subclass may name its own arguments
     forward: ClassVar[Callable[..., Any]] = _missing_forward
 
-    def _call(self, *args: Any, **kwargs: Any) -> Any:
+    def _call(self, x: Any = _MISSING, /, *more: Any, **named: Any) -> Any:
         """Return what `forward` makes of the arguments."""
-        if not modes:
-            return self.forward(*args, **kwargs)
-        return _scoped_forward(self, *args, **kwargs)
+        if modes or x is _MISSING or more or named:
+            args = () if x is _MISSING else (x, *more)
+            return _scoped_forward(self, *args, **named)
+        return self.forward(x)  # one argument, as almost always: 0.1 us less
 
     __call__: ClassVar[Callable[..., Any]] = _call
 

@@ -172,7 +172,7 @@ _hinted = False
 def _hint_at_logits(logits: Any) -> None:
     """Warn, once per process, who gives probabilities where logits belong."""
     global _hinted  # noqa: PLW0603
-    if not _hinted and 0 <= logits.item(0) <= 1 and _look_like_probabilities(logits):
+    if _look_like_probabilities(logits):
         _hinted = True
         warnings.warn(
             "cross_entropy was given probabilities: every row is non-negative and sums to 1; give "
@@ -205,14 +205,19 @@ def _checked_labels(logits: Any, labels: Any) -> Any:
     if not logits.size:
         raise ValueError(f"cross_entropy of logits of shape {logits.shape}: nothing has no mean")
     labels = labels.astype(np.intp, copy=False)
-    if (
-        _largest(labels.view(np.uintp), None) >= logits.shape[-1]
-    ):  # the sign bit makes negative ones large
+    if labels.ndim != 1:
+        labels = labels.reshape(-1)
+    classes = logits.shape[-1]
+    try:  # to count them is the quickest look at them: negative ones are refused
+        known = np.bincount(labels, None, classes).size == classes
+    except (ValueError, MemoryError):
+        known = False
+    if not known:
         raise ValueError(
-            f"cross_entropy takes labels from 0 to {logits.shape[-1] - 1} for logits of shape "
+            f"cross_entropy takes labels from 0 to {classes - 1} for logits of shape "
             f"{logits.shape}, got labels from {labels.min()} to {labels.max()}"
         )
-    return labels if labels.ndim == 1 else labels.reshape(-1)
+    return labels
 
 
 def _cross_entropy_rule(g: Any, out: Any) -> Any:
@@ -263,7 +268,8 @@ def cross_entropy(logits: Array, labels: Array) -> Any:
     """
     classes = _checked_labels(logits, labels)
     rows = logits if logits.ndim == 2 else logits.reshape(-1, logits.shape[-1])
-    _hint_at_logits(rows)
+    if not _hinted and 0 <= rows.item(0) <= 1:
+        _hint_at_logits(rows)
     n, width = rows.shape
     shifted = np.subtract(rows, _largest(rows, 1, keepdims=True), order="C")
     at = np.arange(0, n * width, width) + classes  # the labels' entries, counted row after row
