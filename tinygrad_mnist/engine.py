@@ -89,9 +89,7 @@ def propagate(
                     before = results[1][node.number]
                     results[1][node.number] = g if before is None else before + g
                 else:
-                    for parent, gi in reports.as_wanted(
-                        user, plan.run_again, node, g, leads, free
-                    ):
+                    for parent, gi in reports.as_wanted(user, plan.run_again, node, g, leads, free):
                         _deposit(parent, gi, found, waiting, heap)
                 continue
             saved = node.saved
