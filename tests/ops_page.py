@@ -10,8 +10,9 @@ import numpy as np
 
 from tests.inventory.classes import public_callables
 from tinygrad_mnist import ops
-from tinygrad_mnist.operation import Op, overrides
+from tinygrad_mnist.operation import Op
 from tinygrad_mnist.ops.plain import FUNCTIONS, REFUSED
+from tinygrad_mnist.protocols import overrides
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "ops.md"

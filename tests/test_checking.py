@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from tests.strategies import check_derivatives, samples
 from tinygrad_mnist import Tensor, nn, op, ops
-from tinygrad_mnist.autograd import flatten
 from tinygrad_mnist.checking import GradientError, GradientWarning, calls, draw_call, gradcheck
 from tinygrad_mnist.checking.inputs import is_float
 from tinygrad_mnist.checking.judging import STEPS
 from tinygrad_mnist.checking.measuring import slopes
 from tinygrad_mnist.checking.problem import quiet
+from tinygrad_mnist.nested import flatten
 from tinygrad_mnist.tensor import raw
 
 # Wrong rules --------------------------------------------------------------------------------------

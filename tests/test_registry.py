@@ -14,13 +14,13 @@ import pytest
 
 from tests.strategies import check_derivatives, samples
 from tinygrad_mnist import Tensor, jvp, ops, vjp
-from tinygrad_mnist.autograd import flatten
 from tinygrad_mnist.checking import gradcheck
 from tinygrad_mnist.checking.inputs import is_float, real_parts
 from tinygrad_mnist.checking.matrices import SYMMETRIC
 from tinygrad_mnist.checking.problem import quiet
 from tinygrad_mnist.graph import owner_of
-from tinygrad_mnist.operation import overrides
+from tinygrad_mnist.nested import flatten
+from tinygrad_mnist.protocols import overrides
 
 ROOT = Path(__file__).parent.parent
 every_op = pytest.mark.parametrize("op", ops.registry.values(), ids=lambda op: op.name)

@@ -4,144 +4,18 @@ from __future__ import annotations
 
 import functools
 import operator
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_mnist.engine import leading, propagate, seed
-from tinygrad_mnist.graph import Array, current_mode, next_index
-from tinygrad_mnist.operation import op
-from tinygrad_mnist.switches import Switch
+from tinygrad_mnist.graph import Array, next_index
+from tinygrad_mnist.nested import leaves_as
 from tinygrad_mnist.tensor import Tensor, as_array, raw
+from tinygrad_mnist.traces import Trace, recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-
-def flatten(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
-    """Return the leaves of nested lists, tuples and dicts, and the way back."""
-    if isinstance(tree, dict):
-        keys, parts = list(tree), [flatten(v) for v in tree.values()]
-
-        def make(values: list[Any]) -> Any:
-            return dict(zip(keys, values, strict=True))
-    elif isinstance(tree, (list, tuple)):
-        parts = [flatten(v) for v in tree]
-
-        def make(values: list[Any]) -> Any:
-            return type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)
-    elif tree is None:
-        return [], lambda _: None
-    else:
-        return [tree], lambda leaves: leaves[0]
-
-    def rebuild(leaves: Sequence[Any]) -> Any:
-        values, at = [], 0
-        for part, back in parts:
-            values.append(back(leaves[at : at + len(part)]))
-            at += len(part)
-        return make(values)
-
-    return [leaf for part, _ in parts for leaf in part], rebuild
-
-
-@op
-def alias(x: Array) -> Array:
-    """Return `x` itself, under a node of its own."""
-    return x
-
-
-alias.defvjp(x=lambda g: g)
-
-
-class _Trace:
-    """One call of a user's function, recorded from chosen arguments to its results."""
-
-    def __init__(
-        self,
-        f: Callable[..., Any],
-        args: Sequence[Any],
-        argnums: Sequence[int],
-        keywords: Any = None,
-    ) -> None:
-        mode = current_mode()
-        self.start = next_index()
-        self.rebuild: list[Callable[[Sequence[Any]], Any]] = []  # of each chosen argument
-        self.sizes: list[int] = []
-        self.inputs: list[Tensor] = []
-        self.nested = False  # is an input itself tracked, by an outer derivative?
-        inner = list(args)
-        with _recording():
-            for n in argnums:
-                leaves, rebuild = flatten(args[n])
-                boxes = [self._input(leaf, mode.recording) for leaf in leaves]
-                inner[n] = rebuild(boxes)
-                self.inputs += boxes
-                self.rebuild.append(rebuild)
-                self.sizes.append(len(boxes))
-            result = f(*inner, **(keywords or {}))
-        self.outputs, self.rebuild_out = flatten(result)
-        self.targets = [t._node for t in self.inputs]
-        self.roots = [
-            o._node for o in self.outputs if isinstance(o, Tensor) and o._node is not None
-        ]
-        self.leads, older = leading(self.roots, self.targets, self.start)
-        self.record = self.nested or (older and mode.recording)
-
-    def _input(self, value: Any, recording: bool) -> Tensor:
-        if isinstance(value, Tensor) and value._node is not None and recording:
-            self.nested = True
-            return alias(value)  # type: ignore[no-any-return]
-        return Tensor(value.data if isinstance(value, Tensor) else value, requires_grad=True)
-
-    def value(self, *, read_only: bool = False) -> Any:
-        """Return what the function returned, as plain arrays unless an outer derivative needs it.
-
-        `read_only` where the graph lives on, which may have saved the very same arrays.
-        """
-        if self.record:
-            return self.rebuild_out(self.outputs)
-        values = [
-            o if not isinstance(o, Tensor) else o.data if read_only else as_array(o._value)
-            for o in self.outputs
-        ]
-        return self.rebuild_out(values)
-
-    def pull(
-        self, cotangents: Sequence[Any], *, free: bool = False, record: bool | None = None
-    ) -> list[Any]:
-        """Return the gradient of each input, given a cotangent (or None) for each result."""
-        seeds = [
-            (o._node, g)
-            for o, g in zip(self.outputs, cotangents, strict=True)
-            if g is not None and isinstance(o, Tensor) and o._node in self.leads
-        ]
-        record = self.record if record is None else record
-        with _recording():
-            found = propagate(
-                seeds, self.targets, self.leads, free=free and not record, record=record
-            )
-        grads = []
-        for t in self.inputs:
-            g = found[t._node]
-            if g is None:
-                g = np.zeros_like(t._value)
-            grads.append(g if isinstance(g, Tensor) else as_array(g).copy())
-        return grads
-
-    def per_argument(self, grads: Sequence[Any]) -> tuple[Any, ...]:
-        """Return flat gradients in the structure of each chosen argument."""
-        shaped, at = [], 0
-        for rebuild, size in zip(self.rebuild, self.sizes, strict=True):
-            shaped.append(rebuild(grads[at : at + size]))
-            at += size
-        return tuple(shaped)
-
-
-def _recording() -> AbstractContextManager[None]:
-    """Record even under `no_grad`: a derivative needs its own graph."""
-    return nullcontext() if current_mode().recording else Switch(recording=True)
 
 
 def _is_one(argnums: Any) -> bool:
@@ -195,7 +69,7 @@ def value_and_grad(
 
     @functools.wraps(f)
     def wrapped(*args: Any, **keywords: Any) -> tuple[Any, Any]:
-        trace = _Trace(f, args, _numbers(argnums, args, "grad"), keywords)
+        trace = Trace(f, args, _numbers(argnums, args, "grad"), keywords)
         _check_number(trace.outputs)
         out = trace.outputs[0]
         seed = np.ones_like(out._value) if isinstance(out, Tensor) else None
@@ -261,7 +135,7 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[Any
         Takes a cotangent in the structure and shapes of `out`; returns a tuple with a gradient for
         each of `xs`. May be called more than once.
     """
-    trace = _Trace(f, xs, range(len(xs)))
+    trace = Trace(f, xs, range(len(xs)))
 
     def pull(cotangent: Any) -> tuple[Any, ...]:
         cotangents, tracked = _matching(cotangent, trace, "cotangent")
@@ -270,23 +144,9 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[Any
     return trace.value(read_only=True), pull
 
 
-def _leaves_as(template: Any, tree: Any, what: str) -> list[Any]:
-    """Return the leaves of `tree` in the order of `template`, whose structure it must have."""
-    if isinstance(template, dict):
-        if isinstance(tree, dict) and tree.keys() == template.keys():
-            return [leaf for k in template for leaf in _leaves_as(template[k], tree[k], what)]
-        raise ValueError(f"{what} needs a dict with keys {[*template]}; got {tree!r}")
-    if isinstance(template, (list, tuple)):
-        if isinstance(tree, (list, tuple)) and len(tree) == len(template):
-            parts = zip(template, tree, strict=True)
-            return [leaf for part, one in parts for leaf in _leaves_as(part, one, what)]
-        raise ValueError(f"{what} needs {len(template)} parts; got {tree!r}")
-    return [] if template is None else [tree]
-
-
-def _matching(tree: Any, trace: _Trace, what: str) -> tuple[list[Any], bool]:
+def _matching(tree: Any, trace: Trace, what: str) -> tuple[list[Any], bool]:
     """Return the cotangents of a trace's results, checked, and whether one is tracked."""
-    leaves = _leaves_as(trace.rebuild_out(trace.outputs), tree, f"the {what}")
+    leaves = leaves_as(trace.rebuild_out(trace.outputs), tree, f"the {what}")
     checked = [
         seed(o, g, what) if isinstance(o, Tensor) else None
         for o, g in zip(trace.outputs, leaves, strict=True)
@@ -313,9 +173,9 @@ def jvp(f: Callable[..., Any], xs: Sequence[Any], tangents: Sequence[Any]) -> tu
     .. [1] J. Townsend, "A new trick for calculating Jacobian vector products", 2017.
     """
     xs, tangents = _arguments(xs), _arguments(tangents)
-    trace = _Trace(f, xs, range(len(xs)))
+    trace = Trace(f, xs, range(len(xs)))
     _check_real(trace.outputs, "jvp")
-    along = _leaves_as(trace.per_argument(trace.inputs), tangents, "the tuple of tangents")
+    along = leaves_as(trace.per_argument(trace.inputs), tangents, "the tuple of tangents")
     pushes = [seed(t, v, "tangent") for t, v in zip(trace.inputs, along, strict=True)]
     record = trace.record or any(isinstance(v, Tensor) and v.requires_grad for v in pushes)
     start = next_index()
@@ -330,7 +190,7 @@ def jvp(f: Callable[..., Any], xs: Sequence[Any], tangents: Sequence[Any]) -> tu
     pairs = [(p, v) for p, v in zip(pulled, pushes, strict=True) if isinstance(p, Tensor)]
     leads, _ = leading([p._node for p, _ in pairs], targets, start)
     seeds = [(p._node, v) for p, v in pairs if p._node in leads]
-    with _recording():
+    with recording():
         found = propagate(seeds, targets, leads, record=record)
     tangent = []
     for o, d in zip(trace.outputs, dummies, strict=True):
@@ -375,7 +235,7 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
 
     @functools.wraps(f)
     def wrapped(*args: Any, **keywords: Any) -> Any:
-        trace = _Trace(f, args, _numbers(argnums, args, "jacobian"), keywords)
+        trace = Trace(f, args, _numbers(argnums, args, "jacobian"), keywords)
         _check_real(trace.outputs, "jacobian")
         blocks = []
         for k, out in enumerate(trace.outputs):

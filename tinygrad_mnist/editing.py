@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.autograd import flatten
 from tinygrad_mnist.engine import freed, leading
 from tinygrad_mnist.graph import (
     Array,
@@ -18,6 +17,7 @@ from tinygrad_mnist.graph import (
     output,
     read_only,
 )
+from tinygrad_mnist.nested import flatten
 from tinygrad_mnist.operation import Op, op
 from tinygrad_mnist.recording import box
 from tinygrad_mnist.switches import Switch

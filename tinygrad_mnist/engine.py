@@ -351,7 +351,7 @@ def backward(self: Tensor, cotangent: Any = None, retain_graph: bool = False) ->
             leaf.grad = g if g.__class__ is np.ndarray else as_array(g)
 
 
-Tensor.backward = backward  # type: ignore[method-assign]
+Tensor.backward = backward  # type: ignore[assignment,method-assign]
 
 
 def seed(out: Tensor, cotangent: Any, what: str) -> Any:

@@ -24,6 +24,15 @@ class Box:
     _node: Any  # Node, Leaf or None: of the engine's own making, so unchecked for speed
 
 
+def unboxed(value: Any) -> Any:
+    """Return a list or tuple with the arrays of its Tensors in their places."""
+    if isinstance(value, Box):
+        return value._value
+    if type(value) is tuple or type(value) is list:
+        return type(value)([unboxed(v) for v in value])
+    return value
+
+
 class Leaf:
     """Where backward ends: a Tensor that asked for its gradient."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tinygrad_mnist.autograd import flatten
+from tinygrad_mnist.nested import flatten
 from tinygrad_mnist.switches import user_level
 from tinygrad_mnist.tensor import Tensor
 

@@ -1,27 +1,24 @@
-"""Tensor: an array and the node that made it, with NumPy's operators, methods and protocols."""
+"""Tensor: an array and the node that made it, which behaves as NumPy's users expect."""
 
 from __future__ import annotations
 
-import inspect
-import math
-from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from tinygrad_mnist.graph import Array, Box, Leaf, read_only
-from tinygrad_mnist.operation import overrides, plain, refused
+from tinygrad_mnist.graph import Array, Leaf, read_only
+from tinygrad_mnist.methods import Methods
+from tinygrad_mnist.protocols import array_function, array_ufunc
 from tinygrad_mnist.recording import results_are
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
-    Axis = int | Sequence[int] | None
     Plain = np.ndarray[Any, Any]
 
 
 @results_are
-class Tensor(Box):
+class Tensor(Methods):
     """An array that remembers how it was computed.
 
     Parameters
@@ -258,71 +255,6 @@ class Tensor(Box):
         tracked = self.is_leaf and self.requires_grad
         return Tensor, (self._value.copy(), tracked, self.name)
 
-    # Operators and methods are ops: `ops/__init__.py` installs them, and these are their types.
-    if TYPE_CHECKING:
-        T: Tensor
-        imag: Tensor
-        mT: Tensor
-        real: Tensor
-
-        def backward(self, cotangent: Any = None, retain_graph: bool = False) -> None: ...
-        def __add__(self, other: Any) -> Tensor: ...
-        def __radd__(self, other: Any) -> Tensor: ...
-        def __sub__(self, other: Any) -> Tensor: ...
-        def __rsub__(self, other: Any) -> Tensor: ...
-        def __mul__(self, other: Any) -> Tensor: ...
-        def __rmul__(self, other: Any) -> Tensor: ...
-        def __truediv__(self, other: Any) -> Tensor: ...
-        def __rtruediv__(self, other: Any) -> Tensor: ...
-        def __pow__(self, other: Any) -> Tensor: ...
-        def __rpow__(self, other: Any) -> Tensor: ...
-        def __mod__(self, other: Any) -> Tensor: ...
-        def __rmod__(self, other: Any) -> Tensor: ...
-        def __floordiv__(self, other: Any) -> Plain: ...
-        def __rfloordiv__(self, other: Any) -> Plain: ...
-        def __divmod__(self, other: Any) -> tuple[Plain, Tensor]: ...
-        def __rdivmod__(self, other: Any) -> tuple[Plain, Tensor]: ...
-        def __matmul__(self, other: Any) -> Tensor: ...
-        def __rmatmul__(self, other: Any) -> Tensor: ...
-        def __neg__(self) -> Tensor: ...
-        def __pos__(self) -> Tensor: ...
-        def __abs__(self) -> Tensor: ...
-        def __eq__(self, other: object) -> Plain: ...  # type: ignore[override]
-        def __ne__(self, other: object) -> Plain: ...  # type: ignore[override]
-        def __lt__(self, other: Any) -> Plain: ...
-        def __le__(self, other: Any) -> Plain: ...
-        def __gt__(self, other: Any) -> Plain: ...
-        def __ge__(self, other: Any) -> Plain: ...
-        def __getitem__(self, index: Any) -> Tensor: ...
-        def all(self, axis: Axis = None, *, keepdims: bool = False) -> Plain: ...
-        def any(self, axis: Axis = None, *, keepdims: bool = False) -> Plain: ...
-        def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> Plain: ...
-        def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> Plain: ...
-        def argsort(self, axis: int | None = -1) -> Plain: ...
-        def astype(self, dtype: Any) -> Tensor: ...
-        def clip(self, min: Any = None, max: Any = None) -> Tensor: ...  # noqa: A002
-        def conj(self) -> Tensor: ...
-        def conjugate(self) -> Tensor: ...
-        def copy(self) -> Tensor: ...
-        def cumprod(self, axis: int | None = None) -> Tensor: ...
-        def cumsum(self, axis: int | None = None) -> Tensor: ...
-        def dot(self, b: Any) -> Tensor: ...
-        def flatten(self, order: str = "C") -> Tensor: ...
-        def max(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor: ...
-        def mean(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor: ...
-        def min(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor: ...
-        def nonzero(self) -> tuple[Plain, ...]: ...
-        def prod(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor: ...
-        def ravel(self, order: str = "C") -> Tensor: ...
-        def reshape(self, *shape: Any, order: str = "C") -> Tensor: ...
-        def round(self, decimals: int = 0) -> Plain: ...
-        def squeeze(self, axis: Axis = None) -> Tensor: ...
-        def std(self, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Tensor: ...
-        def sum(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor: ...
-        def swapaxes(self, axis1: int, axis2: int) -> Tensor: ...
-        def transpose(self, *axes: Any) -> Tensor: ...
-        def var(self, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Tensor: ...
-
     # NumPy's protocols
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Plain:
@@ -333,34 +265,8 @@ class Tensor(Box):
             )
         return np.array(self.data, dtype=dtype, copy=copy)
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:
-        if kwargs.get("out") is not None:
-            raise _read_only_out(f"np.{ufunc.__name__}", " (nor can array += tensor)")
-        if method == "at":
-            raise TypeError(
-                f"np.{ufunc.__name__}.at writes in place, and a Tensor is a value: use t + "
-                "ops.scatter(values, index, t.shape) to add, ops.set_at(t, index, values) to set"
-            )
-        function = ufunc if method == "__call__" else getattr(ufunc, method)
-        op = overrides.get(function)
-        if op is not None:
-            return op(*args, **kwargs)
-        if ufunc in plain:
-            return function(*_plain(args), **_plain(kwargs))
-        called = f"np.{ufunc.__name__}" + (f".{method}" if method != "__call__" else "")
-        raise _unsupported(called, function)
-
-    def __array_function__(
-        self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
-    ) -> Any:
-        if "out" in kwargs or len(args) > _place_of_out(function):
-            args, kwargs = _without_out(function, args, kwargs)
-        op = overrides.get(function)
-        if op is not None:
-            return op(*args, **kwargs)
-        if function in plain:
-            return function(*_plain(args), **_plain(kwargs))
-        raise _unsupported(_numpy_name(function), function)
+    __array_ufunc__ = array_ufunc
+    __array_function__ = array_function
 
 
 def raw(value: Any) -> Any:
@@ -394,64 +300,3 @@ def _check_dtype(data: Array) -> Array:
             f"3, or use .astype(float){parts if data.dtype.kind == 'c' else ''}"
         )
     return data
-
-
-def _plain(value: Any) -> Any:
-    """Return nested arguments with the arrays of their Tensors in their places."""
-    if isinstance(value, Tensor):
-        return value.data
-    if type(value) in (tuple, list):
-        return type(value)([_plain(v) for v in value])
-    if type(value) is dict:
-        return {k: _plain(v) for k, v in value.items()}
-    return value
-
-
-def _numpy_name(function: Callable[..., Any]) -> str:
-    """Return a function's name as users write it: np.sum, np.linalg.norm."""
-    module = function.__module__.removeprefix("numpy").strip(".")
-    return f"np.{module}.{function.__name__}" if module else f"np.{function.__name__}"
-
-
-@cache
-def _parameters(function: Callable[..., Any]) -> list[str]:
-    """Return the names of what a NumPy function takes by position, if it can say."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except ValueError:  # it is in C
-        return []
-    return [p.name for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
-
-
-@cache
-def _place_of_out(function: Callable[..., Any]) -> float:
-    """Return how many arguments stand before `out` in a NumPy function."""
-    names = _parameters(function)
-    return names.index("out") if "out" in names else math.inf
-
-
-def _without_out(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return arguments without `out`, which is refused; what stood behind it goes by its name."""
-    place = int(min(_place_of_out(function), len(args)))
-    kwargs = {**kwargs, **dict(zip(_parameters(function)[place:], args[place:], strict=False))}
-    if kwargs.pop("out", None) is not None:
-        raise _read_only_out(_numpy_name(function))
-    return args[:place], kwargs
-
-
-def _read_only_out(name: str, more: str = "") -> TypeError:
-    return TypeError(
-        f"{name} can't write a Tensor's result into out={more}: write result = "
-        f"{'array + tensor' if more else name + '(...)'}"
-    )
-
-
-def _unsupported(name: str, function: Callable[..., Any]) -> TypeError:
-    why = refused.get(
-        function,
-        "has no gradient rule: give it one with @op and .defvjp, or pass t.data, the plain array, "
-        "where no gradient is needed",
-    )
-    return TypeError(f"{name} {why}")

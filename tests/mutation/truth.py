@@ -15,8 +15,8 @@ import numpy as np
 from scipy.optimize import nnls
 
 from tinygrad_mnist import Tensor, jvp, vjp
-from tinygrad_mnist.autograd import flatten
 from tinygrad_mnist.checking import draw_call
+from tinygrad_mnist.nested import flatten
 from tinygrad_mnist.tensor import raw
 
 if TYPE_CHECKING:

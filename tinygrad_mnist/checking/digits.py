@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.autograd import flatten
 from tinygrad_mnist.checking.tracing import Visit, keeping, visits
 from tinygrad_mnist.engine import seed
+from tinygrad_mnist.nested import flatten
 from tinygrad_mnist.tensor import Tensor, raw
 
 if TYPE_CHECKING:

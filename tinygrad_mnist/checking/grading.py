@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.autograd import flatten
 from tinygrad_mnist.checking.marking import Grade, Grader
 from tinygrad_mnist.checking.tracing import keeping
+from tinygrad_mnist.nested import flatten
 from tinygrad_mnist.tensor import Tensor, raw
 
 if TYPE_CHECKING:

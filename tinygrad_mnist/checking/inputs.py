@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.autograd import flatten
 from tinygrad_mnist.checking.exact import is_exact
 from tinygrad_mnist.checking.matrices import SYMMETRIC, symmetric_part
+from tinygrad_mnist.nested import flatten
 from tinygrad_mnist.operation import Op
 from tinygrad_mnist.tensor import Tensor, raw
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_mnist.autograd import vjp
-from tinygrad_mnist.operation import unboxed
+from tinygrad_mnist.graph import unboxed
 from tinygrad_mnist.ops.neural import softmax
 
 if TYPE_CHECKING:

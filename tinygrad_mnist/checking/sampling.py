@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.autograd import flatten
 from tinygrad_mnist.checking.inputs import LINE, is_float, real_parts
 from tinygrad_mnist.checking.matrices import matrices_of
 from tinygrad_mnist.checking.problem import NotFiniteError, Problem, quiet
 from tinygrad_mnist.checking.subjects import Subject
+from tinygrad_mnist.nested import flatten
 from tinygrad_mnist.operation import Op
 from tinygrad_mnist.tensor import Tensor, raw
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.autograd import flatten
 from tinygrad_mnist.checking.comparing import Wrong
+from tinygrad_mnist.nested import flatten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.autograd import alias, flatten
 from tinygrad_mnist.drawing.arguments import arguments_of, is_array, roles_of, values_of
 from tinygrad_mnist.drawing.formulas import formula_of
 from tinygrad_mnist.drawing.lanes import D, Passes, differentiate
@@ -19,7 +18,9 @@ from tinygrad_mnist.drawing.tracing import Record, Trace
 from tinygrad_mnist.drawing.vertices import Graph, Scope, Vertex
 from tinygrad_mnist.drawing.walking import behind
 from tinygrad_mnist.graph import Output
+from tinygrad_mnist.nested import flatten
 from tinygrad_mnist.tensor import Tensor
+from tinygrad_mnist.traces import alias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

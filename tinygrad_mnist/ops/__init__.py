@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_mnist.operation import Op, refused, unboxed
-from tinygrad_mnist.operation import plain as without_derivative
+from tinygrad_mnist.graph import unboxed
+from tinygrad_mnist.operation import Op
 from tinygrad_mnist.ops import (
     choices,
     complex_numbers,
@@ -272,6 +272,8 @@ from tinygrad_mnist.ops.statistics import (
     histogram_bin_edges,
     histogramdd,
 )
+from tinygrad_mnist.protocols import plain as without_derivative
+from tinygrad_mnist.protocols import refused
 from tinygrad_mnist.recording import is_operand
 from tinygrad_mnist.tensor import Tensor
 

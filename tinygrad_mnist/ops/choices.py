@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.operation import implements, op, unboxed
+from tinygrad_mnist.graph import unboxed
+from tinygrad_mnist.operation import op
 from tinygrad_mnist.ops.composing import arrayed
 from tinygrad_mnist.ops.indexing import scatter, set_at
+from tinygrad_mnist.protocols import implements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

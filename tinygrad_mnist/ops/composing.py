@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_mnist.graph import Box
-from tinygrad_mnist.operation import unboxed
+from tinygrad_mnist.graph import Box, unboxed
 from tinygrad_mnist.ops.shape import astype
 
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_mnist.graph import Box
-from tinygrad_mnist.operation import implements, op, unboxed
+from tinygrad_mnist.graph import Box, unboxed
+from tinygrad_mnist.operation import op
 from tinygrad_mnist.ops.linalg import adjoint, conj, transposed
+from tinygrad_mnist.protocols import implements
 
 if TYPE_CHECKING:
     from tinygrad_mnist.graph import Array

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.operation import implements, op
+from tinygrad_mnist.operation import op
+from tinygrad_mnist.protocols import implements
 
 if TYPE_CHECKING:
     from tinygrad_mnist.graph import Array

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from tinygrad_mnist.graph import Box
-from tinygrad_mnist.operation import implements, unboxed
+from tinygrad_mnist.graph import Box, unboxed
 from tinygrad_mnist.ops.composing import arrayed
 from tinygrad_mnist.ops.shape import astype
+from tinygrad_mnist.protocols import implements
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.operation import implements, newer, op
+from tinygrad_mnist.operation import op
 from tinygrad_mnist.ops.indexing import along, scatter
+from tinygrad_mnist.protocols import implements, newer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.operation import implements, op
+from tinygrad_mnist.operation import op
 from tinygrad_mnist.ops.creation import array as as_array
 from tinygrad_mnist.ops.indexing import along
+from tinygrad_mnist.protocols import implements
 
 if TYPE_CHECKING:
     from collections.abc import Callable

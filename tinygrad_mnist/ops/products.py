@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.operation import implements, newer, op
+from tinygrad_mnist.operation import op
+from tinygrad_mnist.protocols import implements, newer
 
 if TYPE_CHECKING:
     from tinygrad_mnist.graph import Array

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_mnist.operation import op, unboxed
+from tinygrad_mnist.graph import unboxed
+from tinygrad_mnist.operation import op
 from tinygrad_mnist.ops.composing import arrayed
 from tinygrad_mnist.ops.indexing import scatter, scatter_along
 from tinygrad_mnist.ops.reductions import lined_up, put_back

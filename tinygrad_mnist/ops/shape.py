@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tinygrad_mnist.operation import implements, newer, op, unboxed
+from tinygrad_mnist.graph import unboxed
+from tinygrad_mnist.operation import op
 from tinygrad_mnist.ops.indexing import along, scatter
+from tinygrad_mnist.protocols import implements, newer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

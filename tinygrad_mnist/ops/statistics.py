@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_mnist.operation import implements, op, unboxed
+from tinygrad_mnist.graph import unboxed
+from tinygrad_mnist.operation import op
 from tinygrad_mnist.ops.composing import arrayed, own_value
 from tinygrad_mnist.ops.reductions import extreme_rule
 from tinygrad_mnist.ops.shape import astype
+from tinygrad_mnist.protocols import implements
 
 if TYPE_CHECKING:
     from tinygrad_mnist.graph import Array

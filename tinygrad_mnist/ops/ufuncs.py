@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_mnist.graph import Box
-from tinygrad_mnist.operation import Op, op, overrides
+from tinygrad_mnist.operation import Op, op
 from tinygrad_mnist.ops import reductions
 from tinygrad_mnist.ops.elementwise import nonzero
 from tinygrad_mnist.ops.indexing import scatter
 from tinygrad_mnist.ops.reductions import extreme_rule, given, lined_up, put_back, spread
 from tinygrad_mnist.ops.shape import astype
+from tinygrad_mnist.protocols import overrides
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
