@@ -83,3 +83,23 @@ def counted():
 
     counted_times.defvjp(x=for_x, y=for_y)
     return counted_times, calls
+
+
+def scaled():
+    """Return a new op without rules, with a static parameter."""
+
+    @op
+    def scaled(x, factor=2.0):
+        return x * factor
+
+    return scaled
+
+
+def difference(f, x, step=1e-6):
+    """Return the derivative of the sum of ``f`` by each entry of `x`, from central differences."""
+    return np.array(
+        [
+            (np.sum(f(x + e)) - np.sum(f(x - e))) / (2 * step)
+            for e in step * np.eye(x.size).reshape(x.size, *x.shape)
+        ]
+    ).reshape(x.shape)
