@@ -45,7 +45,7 @@ subtract   = op(np.subtract).defvjp(x=lambda g: g, y=lambda g: -g)
 
 LN2, LN10 = math.log(2), math.log(10)
 
-cbrt  = op(np.cbrt, domain={"x": (0, INF)}).defvjp(x=lambda g, out: g / (3 * out * out))
+cbrt  = op(np.cbrt, domain={"x": (0, INF)}).defvjp(x=lambda g, out: g / 3 / out / out)
 exp   = op(np.exp).defvjp(x=lambda g, out: g * out)
 exp2  = op(np.exp2).defvjp(x=lambda g, out: g * (out * LN2))
 expm1 = op(np.expm1).defvjp(x=lambda g, out: g * (out + 1))
@@ -57,7 +57,7 @@ sqrt  = op(np.sqrt, domain={"x": (0, INF)}).defvjp(x=lambda g, out: g / (2 * out
 # fmt: on
 
 
-def _part(exponential: Any, x: Any, out: Any) -> Any:
+def part_of(exponential: Any, x: Any, out: Any) -> Any:
     """Return exponential(x) / exponential(out), where infinities are alike."""
     infinite = np.isinf(out)
     finite = exponential(np.where(infinite, 0, x) - np.where(infinite, 0, out))
@@ -66,7 +66,7 @@ def _part(exponential: Any, x: Any, out: Any) -> Any:
 
 def _share(g: Any, exponential: Any, x: Any, y: Any, out: Any) -> Any:
     """Return the cotangent of the first of two numbers whose exponentials were added up."""
-    part, other = _part(exponential, x, out), _part(exponential, y, out)
+    part, other = part_of(exponential, x, out), part_of(exponential, y, out)
     return g * (part / (part + other))
 
 
@@ -169,9 +169,9 @@ def _over_square(x: Any, length: Any) -> Any:
 # Kinks and ties (docs/kinks.md) -------------------------------------------------------------------
 
 
-def _won(g: Any, wins: Any, ties: Any) -> Any:
-    """Return the cotangent where an operand wins, half of it where both are equal, else 0."""
-    return np.where(wins, g, np.where(ties, g / 2, 0))
+def _won(g: Any, wins: Any, loses: Any) -> Any:
+    """Return the cotangent where an operand wins, 0 where it loses, half where none does."""
+    return np.where(wins, g, np.where(loses, 0, g / 2))
 
 
 def _direction(x: Any) -> Any:
@@ -182,10 +182,10 @@ def _direction(x: Any) -> Any:
     return np.where(zero, 0, np.conjugate(x)) / np.where(zero, 1, np.abs(x))
 
 
-def _won_over_nan(g: Any, x: Any, y: Any, wins: Any) -> Any:
+def _won_over_nan(g: Any, x: Any, y: Any, wins: Any, loses: Any) -> Any:
     """Return the cotangent of x where it wins over y or y is NaN, half where both are alike."""
     x_nan, y_nan = np.isnan(x), np.isnan(y)
-    return _won(g, wins | (y_nan & ~x_nan), np.equal(x, y) | (x_nan & y_nan))
+    return _won(g, wins | (y_nan & ~x_nan), loses | (x_nan & ~y_nan))
 
 
 # fmt: off
@@ -193,14 +193,14 @@ absolute = op(np.absolute).defvjp(x=lambda g, x: g * _direction(x))  # abs'(0) =
 copysign = op(np.copysign, cases=({"y": -1.0}, {"y": [2.0, -0.0], "shapes": "(…,2)"})).defvjp(
     x=lambda g, x, y: g * (np.sign(x) * np.copysign(1, y)), y=None)
 fabs     = op(np.fabs).defvjp(x=lambda g, x: g * np.sign(x))
-fmax     = op(np.fmax).defvjp(x=lambda g, x, y: _won_over_nan(g, x, y, x > y),
-                              y=lambda g, x, y: _won_over_nan(g, y, x, y > x))
-fmin     = op(np.fmin).defvjp(x=lambda g, x, y: _won_over_nan(g, x, y, x < y),
-                              y=lambda g, x, y: _won_over_nan(g, y, x, y < x))
-maximum  = op(np.maximum).defvjp(x=lambda g, x, y: _won(g, x > y, np.equal(x, y)),
-                                 y=lambda g, x, y: _won(g, y > x, np.equal(x, y)))
-minimum  = op(np.minimum).defvjp(x=lambda g, x, y: _won(g, x < y, np.equal(x, y)),
-                                 y=lambda g, x, y: _won(g, y < x, np.equal(x, y)))
+fmax     = op(np.fmax).defvjp(x=lambda g, x, y: _won_over_nan(g, x, y, x > y, x < y),
+                              y=lambda g, x, y: _won_over_nan(g, y, x, y > x, y < x))
+fmin     = op(np.fmin).defvjp(x=lambda g, x, y: _won_over_nan(g, x, y, x < y, x > y),
+                              y=lambda g, x, y: _won_over_nan(g, y, x, y < x, y > x))
+maximum  = op(np.maximum).defvjp(x=lambda g, x, y: _won(g, x > y, x < y),
+                                 y=lambda g, x, y: _won(g, y > x, y < x))
+minimum  = op(np.minimum).defvjp(x=lambda g, x, y: _won(g, x < y, x > y),
+                                 y=lambda g, x, y: _won(g, y < x, y > x))
 # fmt: on
 abs = absolute
 

@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_mnist.graph import Box
 from tinygrad_mnist.operation import Op, op
 from tinygrad_mnist.ops import reductions
-from tinygrad_mnist.ops.elementwise import nonzero
+from tinygrad_mnist.ops.elementwise import nonzero, part_of
 from tinygrad_mnist.ops.indexing import scatter
 from tinygrad_mnist.ops.reductions import extreme_rule, given, lined_up, put_back, spread
 from tinygrad_mnist.ops.shape import astype
@@ -144,6 +144,22 @@ def _along(g: Any, ufunc: Any, rows: Any, initial: Any = None) -> Any:
     return g * (slopes if initial is not None else np.concatenate([after[:1], slopes]))
 
 
+_EXPONENTIALS = {np.logaddexp: np.exp, np.logaddexp2: np.exp2}  # whose sum they add up
+
+
+def _parts_rule(
+    g: Any, ufunc: Any, array: Any, out: Any, axis: Axes, initial: Any, where: Any
+) -> Any:
+    """Return `g` for each entry by its part in a sum of exponentials."""
+    exponential = _EXPONENTIALS[ufunc]
+    parts = part_of(exponential, array, out)
+    parts = parts if where is True else np.where(where, parts, 0)
+    total = np.sum(parts, axis=axis, keepdims=True)
+    if initial is not None:
+        total = total + part_of(exponential, initial, out)
+    return g * (parts / np.where(np.equal(total, 0), 1, total))
+
+
 _EXTREMES = {np.maximum, np.minimum, np.fmax, np.fmin}
 _NEUTRAL = {np.subtract: 0, np.divide: 1, np.power: 1, np.float_power: 1}  # as second operands
 
@@ -172,6 +188,9 @@ def _reduce_rule(
     if ufunc is np.hypot:
         g = array * spread(g / nonzero(out), axis, keepdims)
         return g if where is True else np.where(where, g, 0)
+    if ufunc in _EXPONENTIALS:
+        g, out = spread(g, axis, keepdims), spread(out, axis, keepdims)
+        return _parts_rule(g, ufunc, array, out, axis, initial, where)
     entries = array
     if where is not True:
         neutral = _NEUTRAL.get(ufunc) if ufunc.identity is None else ufunc.identity
@@ -226,6 +245,8 @@ def _part_rule(g: Any, ufunc: Any, part: Any, out: Any) -> Any:
         return extreme_rule(g, part, out, 0, False, _counts(ufunc, part))
     if ufunc is np.hypot and len(part) > 1:
         return part * (g / nonzero(out))
+    if ufunc in _EXPONENTIALS:
+        return _parts_rule(g, ufunc, part, out, 0, None, True)
     return _along(g, ufunc, part)
 
 
