@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tinygrad_mnist.graph import unboxed
 from tinygrad_mnist.operation import op
 from tinygrad_mnist.ops.reductions import spread
 from tinygrad_mnist.protocols import implements
@@ -130,12 +131,14 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any: 
 @implements(np.linalg.cond)
 def cond(x: Any, p: Any = None) -> Any:
     """Return how much a relative error may grow when each matrix is inverted."""
-    if not x.size:
-        raise np.linalg.LinAlgError("linalg.cond is not defined for empty matrices")
+    infinite = np.isinf(np.linalg.cond(unboxed(x), p))
+    if infinite.any():
+        regular = np.where(infinite[..., None, None], np.eye(*x.shape[-2:], dtype=x.dtype), x)
+        pole = np.exp(math.inf + 0 * np.sum(np.real(x), (-2, -1)))  # its slope: infinity times 0
+        return np.where(infinite, pole, cond(regular, p))
     if p not in {None, 2, -2}:  # NumPy inverts in double precision
         inverse = np.linalg.inv(x.astype(np.result_type(x.dtype, np.float64)))
         product = norm_of_any_kind(x, p, (-2, -1)) * norm_of_any_kind(inverse, p, (-2, -1))
         return product.astype(x.real.dtype)
     s = np.linalg.svd(x, compute_uv=False)
-    with np.errstate(all="ignore"):
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]

@@ -45,25 +45,27 @@ def vander(x: Array, N: int | None = None, increasing: bool = False) -> Array:
 vander.defvjp(x=_power_slopes)
 
 
-@op(
-    cases=({"shapes": "(3),(…)"}, {"shapes": "(n),(m)", "domain": {"x": (-3, 3)}}),
-    implements=(np.polyval,),
-)
+@op(cases=({"shapes": "(3),(…)"}, {"shapes": "(n),(m)", "domain": {"x": (-3, 3)}}))
 def polyval(p: Array, x: Array) -> Array:
     """Return the values of a polynomial at points."""
     return np.polyval(p, x)
 
 
-def _polyval_p(g: Any, p_shape: tuple[int, ...], x: Any) -> Any:
-    if len(p_shape) != 1:
-        raise TypeError(
-            f"polyval is differentiated for a vector of coefficients; got shape {p_shape}: call it "
-            "for each column"
-        )
-    return np.ravel(np.broadcast_to(g, g.shape)) @ np.vander(np.ravel(x), *p_shape)
+polyval.defvjp(
+    p=lambda g, p_shape, x: np.ravel(g) @ np.vander(np.ravel(x), *p_shape),
+    x=lambda g, p, x: g * np.polyval(np.polyder(p), x),
+)
 
 
-polyval.defvjp(p=_polyval_p, x=lambda g, p, x: g * np.polyval(np.polyder(p), x))
+@implements(np.polyval)
+def polyval_of_several(p: Any, x: Any) -> Any:
+    """Return the values of a polynomial, or of several whose coefficients stand side by side."""
+    if np.ndim(p) == 1:
+        return polyval(p, x)
+    y = np.zeros_like(x)
+    for coefficients in p:
+        y = y * x + coefficients
+    return y
 
 # Sums, products, calculus -----------------------------------------------------------------------
 
