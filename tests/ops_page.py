@@ -19,9 +19,10 @@ PAGE = DOCS / "ops.md"
 
 HEAD = """# Functions
 
-Every function that is differentiable, of NumPy {version} and beyond. NumPy's own take a Tensor;
-what NumPy lacks, or keeps to itself (`array`, `full`, `vectorize`), is in `ops`. This page is
-written by `python -m tests.ops_page` from the ops themselves.
+Every function that is differentiable, of NumPy {version} and beyond. NumPy's own take a Tensor,
+and are in `ops` by the same names: `np.linalg.norm` is `ops.linalg.norm` too. What NumPy lacks, or
+keeps to itself (`array`, `full`, `vectorize`, the brackets of `r_` and `c_`), is in `ops` alone.
+This page is written by `python -m tests.ops_page` from the ops themselves.
 
 The rule of an input is run with what it names, and only that is kept until then: `out` is the
 result, `a_shape` the shape of `a` alone, `-` is nothing. What is composed of other functions has no

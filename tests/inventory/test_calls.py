@@ -1,12 +1,15 @@
 """Every differentiable function of NumPy, called as NumPy allows: value and derivatives."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.inventory.checks import check
+from tests.inventory.checks import check, outputs, skeleton
 from tests.inventory.table import CALLS, OTHERS
+from tinygrad_mnist import Tensor, ops
+from tinygrad_mnist.tensor import raw
 
 
 @pytest.mark.parametrize("call", [*CALLS, *OTHERS], ids=str)
@@ -16,8 +19,29 @@ def test_a_call_gives_what_numpy_gives_with_derivatives_of_both_orders(call):
     check(call)
 
 
+def test_a_call_by_the_name_in_ops_gives_the_same_of_tensors_and_of_arrays():
+    for call in CALLS:
+        if hasattr(np, call.name.partition(".")[0]):
+            for wrap in (np.copy, lambda array: Tensor(array, requires_grad=True)):
+                inputs = {name: wrap(array) for name, array in call.inputs.items()}
+                with warnings.catch_warnings(), np.errstate(all="ignore"):
+                    warnings.simplefilter("ignore")
+                    made, expected = (call.run(inputs, library, ops) for library in (ops, np))
+                assert skeleton(made) == skeleton(expected), call
+                for one, other in zip(outputs(made), outputs(expected), strict=True):
+                    assert type(one) is type(other), call
+                    np.testing.assert_array_equal(*map(raw, (one, other)), err_msg=str(call))
+
+
+def test_a_name_that_is_no_differentiable_function_of_numpy_is_not_in_ops():
+    for module, name in [(ops, "argmax"), (ops, "tiles"), (ops.linalg, "matrix_rank")]:
+        with pytest.raises(AttributeError, match=rf"{name} is no differentiable function of NumPy"):
+            getattr(module, name)
+    assert {"tile", "exp", "relu"} <= set(dir(ops))
+
+
 def test_the_others_are_68_rows_with_two_that_numpy_does_not_let_through():
-    """They are np.r_ and np.c_, which are refused: see `test_classes.py`."""
+    """They are np.r_ and np.c_, refused as such; `ops` has them: see `test_creation.py`."""
     assert len({call.name for call in OTHERS}) + 1 == 68
 
 

@@ -1,9 +1,9 @@
-"""Arrays made of Tensors: nested lists, repeated values, steps."""
+"""Arrays made of Tensors: nested lists, entries in square brackets, repeated values, steps."""
 
 import numpy as np
 import pytest
 
-from tinygrad_mnist import Tensor, grad, ops
+from tinygrad_mnist import Tensor, grad, gradcheck, ops
 
 T = Tensor(3.0, requires_grad=True)
 
@@ -53,3 +53,43 @@ def test_few_steps_are_numpys(num, endpoint):
         (np.logspace(T, 4.0, num, endpoint), np.logspace(3.0, 4.0, num, endpoint)),
     ):
         np.testing.assert_array_equal(made.data, expected)
+
+
+ROWS, ROW, ONE = np.array([[1.0, 2, 3], [4, 5, 6]]), np.array([7.0, 8, 9]), np.float64(0.5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "r_[rows]",
+        "r_[row, one, 2]",
+        "r_[one, 0:3, row]",
+        "r_[0:one:4j, row]",
+        "r_[[one, 1.0, 2.0], row]",
+        "r_[row, np.float32(2), True]",
+        "r_['0,2', row, row]",
+        "r_['-1', rows, rows]",
+        "r_['1,2,0', row, row]",
+        "c_[row, row]",
+        "c_[rows, [[1], [2]]]",
+        "c_[0:3, row]",
+        "c_[one, one]",
+    ],
+)
+def test_entries_in_square_brackets_are_joined_as_numpy_does_it(text, dtype):
+    arrays = {"rows": ROWS.astype(dtype), "row": ROW.astype(dtype), "one": dtype(ONE)}
+    join = lambda of, *values: eval(text, {**vars(of), "np": np, **dict(zip(arrays, values))})  # noqa: B905, E731
+    expected = np.asarray(join(np, *arrays.values()))
+    made = join(ops, *(Tensor(array, requires_grad=True) for array in arrays.values()))
+    np.testing.assert_array_equal(made.data, expected, strict=True)
+    if dtype is np.float64:
+        gradcheck(lambda *values: join(ops, *values), *arrays.values())
+
+
+def test_square_brackets_without_a_tensor_are_numpys_own_and_so_are_errors():
+    assert type(ops.r_[1.0, ROW]) is np.ndarray
+    with pytest.raises(ValueError, match="special directives must be the first entry"):
+        ops.r_[T, "0"]
+    with pytest.raises(TypeError, match=r"a tracked Tensor can't become a plain array"):
+        ops.r_[0:T]

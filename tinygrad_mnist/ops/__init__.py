@@ -1,4 +1,7 @@
-"""Every op, by NumPy's name where NumPy has one, else by PyTorch's; `registry` lists them."""
+"""Every op, by NumPy's name where NumPy has one, else by PyTorch's; `registry` lists them.
+
+Functions that NumPy's own name reaches as well are found by that name: `ops.tile` is `np.tile`.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ from tinygrad_mnist.ops import (
     indexing,
     integrals,
     joining,
+    least_squares,
     linalg,
     nanreductions,
     neural,
@@ -54,15 +58,17 @@ from tinygrad_mnist.ops.complex_numbers import (
     imag,
     real,
 )
+from tinygrad_mnist.ops.composing import numpys_own
 from tinygrad_mnist.ops.contractions import (
     einsum,
 )
 from tinygrad_mnist.ops.creation import (
     array,
+    c_,
     full,
     full_like,
     geomspace,
-    linspace,
+    r_,
 )
 from tinygrad_mnist.ops.diagonals import (
     diagflat,
@@ -183,20 +189,17 @@ from tinygrad_mnist.ops.neural import (
 from tinygrad_mnist.ops.padding import pad_with_constants
 from tinygrad_mnist.ops.plain import FUNCTIONS, REFUSED
 from tinygrad_mnist.ops.polynomial import (
-    polyval,
     roots,
     vander,
 )
 from tinygrad_mnist.ops.products import (
     convolve,
     correlate,
-    cross,
     dot,
     matmul,
     matvec,
     outer,
     vdot,
-    vecdot,
     vecmat,
 )
 from tinygrad_mnist.ops.quantiles import (
@@ -239,9 +242,7 @@ from tinygrad_mnist.ops.shape import (
     expand_dims,
     flip,
     moveaxis,
-    ravel,
     repeat,
-    reshape,
     reshape_in_any_order,
     roll,
     squeeze,
@@ -272,8 +273,8 @@ from tinygrad_mnist.ops.statistics import (
     histogram_bin_edges,
     histogramdd,
 )
+from tinygrad_mnist.protocols import overrides, refused
 from tinygrad_mnist.protocols import plain as without_derivative
-from tinygrad_mnist.protocols import refused
 from tinygrad_mnist.recording import is_operand
 from tinygrad_mnist.tensor import Tensor
 
@@ -306,6 +307,7 @@ __all__ = [
     "average",
     "bincount",
     "broadcast_to",
+    "c_",
     "cbrt",
     "choose",
     "clip",
@@ -320,7 +322,6 @@ __all__ = [
     "cos",
     "cosh",
     "cov",
-    "cross",
     "cross_entropy",
     "cumprod",
     "cumsum",
@@ -365,7 +366,6 @@ __all__ = [
     "ldexp",
     "leaky_relu",
     "linear",
-    "linspace",
     "log",
     "log1p",
     "log2",
@@ -407,16 +407,15 @@ __all__ = [
     "partition",
     "percentile",
     "piecewise",
-    "polyval",
     "positive",
     "pow",
     "power",
     "prod",
     "ptp",
     "quantile",
+    "r_",
     "rad2deg",
     "radians",
-    "ravel",
     "real",
     "real_if_close",
     "reciprocal",
@@ -424,7 +423,6 @@ __all__ = [
     "relu",
     "remainder",
     "repeat",
-    "reshape",
     "roll",
     "roots",
     "scatter",
@@ -466,7 +464,6 @@ __all__ = [
     "vander",
     "var",
     "vdot",
-    "vecdot",
     "vecmat",
     "vectorize",
     "where",
@@ -489,6 +486,7 @@ registry: dict[str, Op] = {
         indexing,
         integrals,
         joining,
+        least_squares,
         linalg,
         nanreductions,
         neural,
@@ -507,6 +505,19 @@ registry: dict[str, Op] = {
     for op in vars(family).values()
     if isinstance(op, Op)
 }
+
+
+def __getattr__(name: str) -> Callable[..., Any]:
+    return numpys_own(np, name)
+
+
+def __dir__() -> list[str]:
+    functions = {name: getattr(np, name) for name in dir(np)}
+    return sorted(
+        {*globals(), *(n for n, f in functions.items() if callable(f) and f in overrides)}
+    )
+
+
 without_derivative.update(FUNCTIONS)
 refused.update(REFUSED)
 ufuncs.install(registry.values())

@@ -104,6 +104,58 @@ def full(shape: int | tuple[int, ...], fill_value: Any, dtype: Any = None, order
     return full_like(np.empty((), dtype or value.dtype), value, shape=shape)  # type: ignore[attr-defined]
 
 
+class _Joiner:
+    """What ``np.r_`` and ``np.c_`` make of Tensors too, which NumPy does not let through there.
+
+    Entries, or arrays, in square brackets are joined along the first axis, by ``c_`` the last;
+    a slice stands for the numbers of a range, ``0:t:5j`` for 5 in equal steps; text for directives.
+
+    Examples
+    --------
+    >>> t = Tensor([1.0, 2.0], requires_grad=True)
+    >>> r_[t, 0.0, 1:3]
+    Tensor([1., 2., 0., 1., 2.], requires_grad=True)
+    >>> c_[t, t * t]
+    Tensor([[1., 1.],
+            [2., 4.]], requires_grad=True)
+    """
+
+    def __init__(self, numpys: Any) -> None:
+        self._numpys = numpys
+
+    def __getitem__(self, key: Any) -> Any:
+        entries = key if isinstance(key, tuple) else (key,)
+        if not any(map(_holds_box, entries)) and not any(map(_is_tracked_range, entries)):
+            return self._numpys[key]
+        pieces = [_piece(entry) for entry in entries if not isinstance(entry, str)]
+        ends = np.cumsum([np.size(piece) for piece in pieces])
+        numbers = [
+            np.arange(end - np.size(piece), end).reshape(np.shape(piece))
+            for piece, end in zip(pieces, ends, strict=True)
+        ]
+        numbered = iter(numbers)
+        places = self._numpys[tuple(e if isinstance(e, str) else next(numbered) for e in entries)]
+        dtype = np.result_type(*(getattr(piece, "dtype", piece) for piece in pieces))
+        flat = np.concatenate([np.ravel(piece) for piece in pieces], dtype=dtype)
+        return flat[np.asarray(places)]
+
+
+def _is_tracked_range(entry: Any) -> bool:
+    return isinstance(entry, slice) and _holds_box([entry.start, entry.stop])
+
+
+def _piece(entry: Any) -> Any:
+    """Return an entry in square brackets as an array, or as a number of Python's."""
+    if not isinstance(entry, slice):
+        return _joined(entry) if isinstance(entry, (list, tuple)) else entry
+    if isinstance(entry.step, complex):
+        return np.linspace(entry.start or 0, entry.stop, int(abs(entry.step)))
+    return np.r_[entry]
+
+
+r_, c_ = _Joiner(np.r_), _Joiner(np.c_)
+
+
 @op(cases=({"a": np.zeros((2, 3)), "shapes": "()"},), implements=(np.full_like,))
 def full_like(
     a: Array, fill_value: Array, dtype: Any = None, *, shape: int | tuple[int, ...] | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_mnist.graph import unboxed
-from tinygrad_mnist.ops.composing import arrayed
+from tinygrad_mnist.ops.composing import arrayed, numpys_own
 from tinygrad_mnist.ops.shape import astype
 from tinygrad_mnist.protocols import implements
 
@@ -56,3 +56,7 @@ def power(x: Any, p: Any) -> Any:
     if p.dtype.kind == "i" and np.any(unboxed(p) < 0):
         p = p * 1.0
     return np.power(_extended(x, _negative), p)
+
+
+def __getattr__(name: str) -> Callable[..., Any]:
+    return numpys_own(np.emath, name)

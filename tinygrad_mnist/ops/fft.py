@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_mnist.operation import op
+from tinygrad_mnist.ops.composing import numpys_own
 from tinygrad_mnist.ops.indexing import along
 from tinygrad_mnist.protocols import implements
 
@@ -191,3 +192,7 @@ def fftshift(x: Any, axes: Any = None) -> Any:
 def ifftshift(x: Any, axes: Any = None) -> Any:
     """Return a spectrum with frequency 0 moved from the middle to the front."""
     return _to_the_middle(x, axes, -1)
+
+
+def __getattr__(name: str) -> Callable[..., Any]:
+    return numpys_own(np.fft, name)

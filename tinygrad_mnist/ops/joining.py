@@ -78,7 +78,7 @@ def stack(
 stack.defvjp(arrays=_layer)
 
 
-@implements(np.vstack)
+@implements(np.vstack, getattr(np, "row_stack", np.vstack))  # NumPy 2.5 has one name for it
 def vstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     """Join arrays along the first axis; a vector is a row."""
     return concatenate([np.atleast_2d(a) for a in tup], 0, dtype, casting)

@@ -67,6 +67,7 @@ def polyval_of_several(p: Any, x: Any) -> Any:
         y = y * x + coefficients
     return y
 
+
 # Sums, products, calculus -----------------------------------------------------------------------
 
 
