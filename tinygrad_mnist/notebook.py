@@ -20,6 +20,11 @@ def paragraph(text: str, *, strong: bool = False) -> str:
     return f'<div style="margin: 0.3em 0">{inside}</div>'
 
 
+def code(text: str) -> str:
+    """Return lines of text as they are."""
+    return f"<pre>{escape(text)}</pre>"
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
     """Return a table whose first columns, as many as `words`, are set to the left."""
     lines = [_row("td", row, words) for row in rows]
@@ -43,7 +48,7 @@ def _entries(data: np.ndarray[Any, Any]) -> str:
     """Return an array of one or two axes as a table, any other as NumPy's text."""
     if data.ndim not in {1, 2} or not data.size:
         with np.printoptions(threshold=100, edgeitems=2, precision=4):
-            return f"<pre>{escape(str(data))}</pre>"
+            return code(str(data))
     gap = [None] * data.shape[-1]
     rows = [gap if row is None else row for row in _ends(np.atleast_2d(data))]
     return table([], [[_entry(x) for x in _ends(row)] for row in rows], words=0)

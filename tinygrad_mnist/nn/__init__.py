@@ -1,6 +1,7 @@
 """Neural networks: modules with parameters, the layers to make them of, tables and a diagnosis."""
 
-from tinygrad_mnist.nn.diagnosis import diagnose
+from typing import TYPE_CHECKING, Any
+
 from tinygrad_mnist.nn.layers import (
     MLP,
     Dropout,
@@ -18,6 +19,9 @@ from tinygrad_mnist.nn.layers import (
 from tinygrad_mnist.nn.losses import CrossEntropyLoss, MSELoss
 from tinygrad_mnist.nn.module import Module, Sequential
 from tinygrad_mnist.nn.tables import summary
+
+if TYPE_CHECKING:
+    from tinygrad_mnist.nn.diagnosis import diagnose
 
 __all__ = [
     "MLP",
@@ -39,3 +43,16 @@ __all__ = [
     "diagnose",
     "summary",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "diagnose":  # imported when first asked for
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from tinygrad_mnist.nn.diagnosis import diagnose
+
+    globals()[name] = diagnose
+    return diagnose
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

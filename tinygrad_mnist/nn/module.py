@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import functools
-from html import escape
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from tinygrad_mnist import notebook
 from tinygrad_mnist.graph import current_mode, modes, next_index
 from tinygrad_mnist.optim import check_state, copied
 from tinygrad_mnist.tensor import Tensor
@@ -239,10 +237,12 @@ class Module:
         return f"{type(self).__name__}({self.extra_repr()}{inside}" + ("\n)" if lines else ")")
 
     def _repr_html_(self) -> str:
+        from tinygrad_mnist import notebook  # where a notebook asks for it
+
         parameters = self.named_parameters()
         total = sum(p.size for _, p in parameters)
         rows = [[name, f"{p.shape}", f"{p.dtype}", f"{p.size:,}"] for name, p in parameters]
-        parts = f"<pre>{escape(repr(self))}</pre>"
+        parts = notebook.code(repr(self))
         if not parameters:
             return parts
         return (

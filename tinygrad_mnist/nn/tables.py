@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_mnist import notebook
 from tinygrad_mnist.nn.module import Visits
 from tinygrad_mnist.switches import Switch
 from tinygrad_mnist.tensor import Tensor
@@ -58,6 +57,8 @@ class Summary:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
+        from tinygrad_mnist import notebook  # where a notebook asks for it
+
         body, sums = self._cells()
         return notebook.table(_HEAD, [*body, *sums], words=3)
 
