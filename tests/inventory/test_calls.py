@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.inventory.checks import check, outputs, skeleton
+from tests.inventory.checks import check, check_value, outputs, skeleton
 from tests.inventory.table import CALLS, OTHERS
 from tinygrad_mnist import Tensor, ops
 from tinygrad_mnist.tensor import raw
@@ -31,6 +31,23 @@ def test_a_call_by_the_name_in_ops_gives_the_same_of_tensors_and_of_arrays():
                 for one, other in zip(outputs(made), outputs(expected), strict=True):
                     assert type(one) is type(other), call
                     np.testing.assert_array_equal(*map(raw, (one, other)), err_msg=str(call))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.longdouble])
+def test_a_call_gives_what_numpy_gives_in_half_and_in_extended_precision(dtype):
+    taken = 0
+    for call in [*CALLS, *OTHERS]:
+        inputs = {name: array.astype(dtype) for name, array in call.inputs.items()}
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            try:
+                call.run(inputs)
+            except (AttributeError, TypeError, ValueError):  # NumPy's linalg takes neither
+                continue
+            if call.name != "histogram" or dtype is np.float16:  # ours is refused
+                check_value(call, inputs)
+        taken += 1
+    assert taken > 700
 
 
 def test_a_name_that_is_no_differentiable_function_of_numpy_is_not_in_ops():

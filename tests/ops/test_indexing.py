@@ -65,3 +65,8 @@ def test_slices_are_deleted_as_numpy_does(place):
     made = np.delete(Tensor(M, requires_grad=True), where, axis=1)
     np.testing.assert_array_equal(made.data, np.delete(M, where, axis=1))
     gradcheck(lambda m: np.delete(m, where, axis=1), M)
+
+
+def test_places_to_delete_may_be_a_tensor_of_integers():
+    made = np.delete(Tensor(M, requires_grad=True), Tensor(np.array([0, 2])), axis=1)
+    np.testing.assert_array_equal(made.data, np.delete(M, [0, 2], axis=1))

@@ -170,6 +170,8 @@ X, Y = RANDOM.normal(size=(2, 4, 4))
         "lstsq(z[:2, :3], z[2, 2:])",
         "norm(z, 'nuc') + norm(z, 2)",
         "cond(z) + cond(z, 1)",
+        "slogdet(z)",
+        "slogdet(z)[0]",
     ],
 )
 def test_complex_matrices_are_taken_apart_as_numpy_does_it(text):

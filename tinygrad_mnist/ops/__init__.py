@@ -559,6 +559,16 @@ def _method(op: Op) -> Method:
     return method
 
 
+def _numpys(function: Method) -> Method:
+    """Return a method that is NumPy's function, which arrives here again."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    method.__name__, method.__doc__ = function.__name__, function.__doc__
+    return method
+
+
 def _plain_method(name: str) -> Method:
     """Return the array's own method, whose result has no gradient."""
 
@@ -567,6 +577,21 @@ def _plain_method(name: str) -> Method:
 
     method.__name__, method.__doc__ = name, getattr(np.ndarray, name).__doc__
     return method
+
+
+def _astype(
+    self: Tensor,
+    dtype: Any,
+    order: Any = "K",  # noqa: ARG001 - where numbers lie in memory, and of what class, change none
+    casting: Any = "unsafe",
+    subok: bool = True,  # noqa: ARG001
+    copy: bool = True,
+) -> Any:
+    """Return the entries with another dtype; integers and booleans have no gradient."""
+    if not np.can_cast(self.dtype, dtype, casting):
+        to = np.dtype(dtype)
+        raise TypeError(f"astype from {self.dtype} to {to} is no {casting!r} casting")
+    return astype(self, dtype, copy)
 
 
 def _reshape(self: Tensor, *shape: Any, order: str = "C") -> Any:
@@ -596,7 +621,7 @@ _COMPARISONS = {
     "ne": np.not_equal,
 }
 _METHODS = (
-    "astype clip conjugate copy cumprod cumsum diagonal dot max mean min prod repeat squeeze std "
+    "clip conjugate copy cumprod cumsum diagonal dot max mean min prod repeat squeeze std "
     "sum swapaxes var"
 )
 _PLAIN_METHODS = "all any argmax argmin argpartition argsort nonzero round searchsorted"
@@ -607,7 +632,8 @@ _installed: dict[str, Any] = {
     "__getitem__": _method(getitem),
     "__neg__": negative.call,
     "__pos__": positive.call,
-    "compress": lambda self, condition, axis=None: indexing.compress(condition, self, axis),
+    "astype": _astype,
+    "compress": lambda self, condition, *args, **kw: np.compress(condition, self, *args, **kw),
     "conj": _method(conjugate),
     "flatten": shape.ravel_in_any_order,
     "imag": property(imag.call),
@@ -615,8 +641,8 @@ _installed: dict[str, Any] = {
     "ravel": shape.ravel_in_any_order,
     "real": property(real.call),
     "reshape": _reshape,
-    "take": indexing.take,
-    "trace": diagonals.trace,
+    "take": _numpys(np.take),
+    "trace": _numpys(np.trace),
     "transpose": _transpose,
     **_both_ways("divmod", elementwise.divmod),
     **_both_ways("floordiv", _on_arrays(np.floor_divide)),

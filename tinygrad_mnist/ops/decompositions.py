@@ -170,7 +170,7 @@ def _turned_back(phase: Any, v: Any, here: Any) -> Any:
 
     Complex eigenvectors are any of a circle; LAPACK takes those in which one entry is real.
     """
-    return -1j * phase[..., None, :] * _over(np.where(here, 1, 0), v, here & (unboxed(v) != 0))
+    return phase[..., None, :] * -1j * _over(np.where(here, 1, 0), v, here & (unboxed(v) != 0))
 
 
 def _row(v: Any, row: int) -> Any:

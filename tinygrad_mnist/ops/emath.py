@@ -28,7 +28,8 @@ def _extended(x: Any, outside: Callable[[Any], Any]) -> Any:
     x = arrayed(x)
     if x.dtype.kind == "c" or not np.any(outside(unboxed(x))):
         return x
-    return astype(x, np.result_type(x.dtype, np.complex64))
+    single = x.dtype.char in np.typecodes["AllInteger"][:4] + "f"  # of no more than 16 bits
+    return astype(x, np.complex64 if single else np.complex128)
 
 
 def _extend(function: Any, outside: Callable[[Any], Any]) -> None:

@@ -86,7 +86,8 @@ class vectorize(np.vectorize):  # noqa: N801 - NumPy's name
         several = isinstance(first, tuple)
         dtypes = self._dtypes(first if several else (first,))
         if self.signature is None:  # NumPy passes Python's floats
-            spread = [astype(v, np.float64) if v.dtype == np.float32 else v for v in spread]
+            narrow = (np.float16, np.float32)
+            spread = [astype(v, np.float64) if v.dtype in narrow else v for v in spread]
         results = [call(index, spread) for index in np.ndindex(lead)]
         columns = zip(*results, strict=True) if several else [results]
         outputs = tuple(

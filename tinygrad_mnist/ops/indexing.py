@@ -147,7 +147,7 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
     """Return all slices along an axis but some."""
     arr, axis = _flat(arr, axis)
     stays = np.zeros(arr.shape[axis], dtype=bool)
-    stays[np.delete(np.arange(stays.size), obj)] = True
+    stays[np.delete(np.arange(stays.size), unboxed(obj))] = True
     return arr[along(axis, arr.ndim, stays)]
 
 

@@ -183,7 +183,7 @@ def _slogdet_rule(g: Pair, a: Any, out: Pair) -> Any:
     """Return the gradient of log|det|, and of the sign, which turns if it is complex."""
     slope = g[1]
     if g[0] is not None and out[0].dtype.kind == "c":
-        turning = 1j * np.imag(g[0] * out[0])
+        turning = np.imag(g[0] * out[0]) * 1j
         slope = turning if slope is None else slope + turning
     if slope is None:
         return np.zeros_like(a)

@@ -178,8 +178,10 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> A
         if not array.shape[axis]:
             raise ValueError(f"np.pad can't extend the empty axis {axis} in mode {mode!r}")
         if mode == "linear_ramp":
-            ends = _pairs(0 if option is None else option, array.ndim)[axis]
-            array = _ramps(array, axis, pair, ends)
+            ends = as_array(0 if option is None else option)
+            if ends.size > 2 and array.dtype.kind == "f":  # NumPy makes Python's numbers of them
+                ends = ends.astype(array.dtype)
+            array = _ramps(array, axis, pair, _pairs(ends, array.ndim)[axis])
         elif mode in _STATISTICS:
             lengths = _pairs(option, array.ndim)[axis]
             array = _statistics(array, axis, pair, lengths, _STATISTICS[mode])

@@ -180,6 +180,8 @@ def poly(seq_of_zeros: Any) -> Any:
         raise ValueError(f"poly takes roots or a square matrix; got shape {zeros.shape}")
     if not len(zeros):
         return 1.0
+    if zeros.dtype == np.float16:
+        zeros = zeros.astype(np.float64)
     one = np.ones(1, zeros.dtype)
     product = one
     for k in range(len(zeros)):

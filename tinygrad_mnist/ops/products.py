@@ -286,10 +286,10 @@ def convolve(a: Array, v: Array, mode: Any = "full") -> Array:
 
 convolve.defvjp(
     a=lambda g, v, a_shape, v_shape, mode: np.correlate(
-        _whole(g, a_shape, v_shape, mode), v.conj(), "valid"
+        _whole(g, a_shape, v_shape, mode), np.ravel(v).conj(), "valid"
     ),
     v=lambda g, a, a_shape, v_shape, mode: np.correlate(
-        _whole(g, a_shape, v_shape, mode), a.conj(), "valid"
+        _whole(g, a_shape, v_shape, mode), np.ravel(a).conj(), "valid"
     ),
 )
 
