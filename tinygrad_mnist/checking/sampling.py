@@ -27,15 +27,42 @@ if TYPE_CHECKING:
 
     Choose = Callable[[Sequence[Any]], Any]  # takes one of several: the only chance in a draw
     Array = np.ndarray[Any, Any]
+    Fill = Callable[[str, tuple[int, ...], Interval], Array]  # for a parameter, by its name
 
 # What is simple comes first: where a search can choose, it ends there.
 SIZES = (1, 2, 3, 4, 2, 3, 1, 2, 3, 1, 5, 0)  # of an axis; an empty one leaves nothing to check
+COMMON = (None, None, 2, None, 3)  # of all axes at once, for what is wrong in squares alone
 EVEN = None  # not on a scale of its own, but anywhere up to 4
 SCALES = (1.0, EVEN, 3.0, 0.3, EVEN, 10.0, 100.0, 1e-3, 1e4, EVEN, 1e6, 1e-6)
 SIGNS = ("mixed", "mixed", "mixed", "positive", "negative")
 SPECIAL = (0.0, 1.0, -1.0, 2.0, -3.0, 0.5, 1e-6, -1e6)
 LAYOUTS = ("contiguous", "reversed", "strided", "transposed")
 REACH = 1e30  # the derivatives of larger results may not be finite
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How arrays are drawn, within what the function takes.
+
+    Attributes
+    ----------
+    sizes : sequence of int
+        Of an axis.
+    ranks : sequence of int
+        How many axes stand for ``…``.
+    common : sequence of int or None
+        One size for all axes of a call; None lets each have its own.
+    fill : callable or None
+        Returns numbers for a parameter, of a shape and in an interval; by default anything.
+    """
+
+    sizes: Sequence[int] = SIZES
+    ranks: Sequence[int] = (0, 1, 2, 3)
+    common: Sequence[int | None] = COMMON
+    fill: Fill | None = None
+
+
+ANYHOW = Manner()
 
 
 @dataclass(frozen=True)
@@ -98,7 +125,12 @@ def calls(op: Op | Subject, case: int | None = None) -> SearchStrategy[Call]:
 
 
 def draw_call(
-    op: Op | Subject, choose: Choose, case: int | None = None, *, anywhere: bool = False
+    op: Op | Subject,
+    choose: Choose,
+    case: int | None = None,
+    *,
+    anywhere: bool = False,
+    manner: Manner = ANYHOW,
 ) -> Call:
     """Draw a call of an op at which it is finite.
 
@@ -118,6 +150,8 @@ def draw_call(
         Which of the op's `cases`; any by default.
     anywhere : bool, optional
         Whether positive numbers near 1 will do where nothing else is finite.
+    manner : Manner, optional
+        Which sizes and numbers to draw.
 
     Raises
     ------
@@ -138,14 +172,20 @@ def draw_call(
     for least in (0, 1, 2):
         arguments, intervals = dict(static), {}
         axes: list[tuple[int, ...]] = []
-        for name, several in _draw_shapes(op, shapes, static, choose, least).items():
+        for name, several in _draw_shapes(op, shapes, static, choose, least, manner).items():
             intervals[name] = domain.get(name, LINE)
-            arrays = [_draw_array(shape, intervals[name], choose) for shape in several]
+            arrays = []
+            for shape in several:
+                if manner.fill is None:
+                    array = _anything(shape, intervals[name], choose)
+                else:
+                    array = manner.fill(name, shape, intervals[name])
+                arrays.append(_stored(array, intervals[name], choose))
             if name in op.matrices:
                 arrays = [matrices_of(array, op.matrices[name]) for array in arrays]
             arguments[name] = arrays if op.is_list(name) else arrays[0]
             axes += several
-        if len(axes) > 1 and choose((False, False, True)):
+        if manner.fill is None and len(axes) > 1 and choose((False, False, True)):
             _tie(arguments, intervals)
         try:
             return _settled(Call(op, arguments, intervals), anywhere)
@@ -162,7 +202,12 @@ def draw_call(
 
 
 def _draw_shapes(
-    op: Subject, text: str | None, static: Mapping[str, Any], choose: Choose, least: int
+    op: Subject,
+    text: str | None,
+    static: Mapping[str, Any],
+    choose: Choose,
+    least: int,
+    manner: Manner,
 ) -> dict[str, list[tuple[int, ...]]]:
     """Return the shapes to draw for each parameter: several for a list."""
     free = [name for name in op.names if name in op.drawn and name not in static]
@@ -181,15 +226,17 @@ def _draw_shapes(
             f"shapes={text!r} of op {op.name!r} has {len(groups)} groups for the parameters "
             f"{', '.join(names)}: give one for each"
         )
-    common = choose((None, None, 2, None, 3))  # for what is wrong in square matrices alone
+    common = choose(manner.common)
+    sizes = manner.sizes if common is None else (common,)
     letters = {
-        entry: max(choose(SIZES) if common is None else common, least)
+        entry: max(choose(sizes), least)
         for entry in dict.fromkeys(entry for group in groups for entry in group)
         if entry.isalpha()
     }
-    ranks = (0, 1, 2, 3) if all(group == ["…"] for group in groups) else (0, 1, 2)
+    free_axes = all(group == ["…"] for group in groups)
+    ranks = [n for n in manner.ranks if free_axes or n < max(manner.ranks)]
     rank = choose(ranks) if any("…" in group for group in groups) else 0
-    batch = [max(choose(SIZES), least) for _ in range(rank)]
+    batch = [max(choose(sizes), least) for _ in range(rank)]
     shapes: dict[str, list[tuple[int, ...]]] = {}
     remaining = iter(groups)
     for name, count in counts.items():
@@ -226,10 +273,9 @@ def _broadcastable(shape: Sequence[int], choose: Choose) -> list[int]:
     return [1 if choose((False, False, True)) else n for n in kept]
 
 
-def _draw_array(shape: tuple[int, ...], interval: Interval, choose: Choose) -> Array:
-    """Return an array with entries in an open interval, of any dtype, scale, sign and layout."""
+def _anything(shape: tuple[int, ...], interval: Interval, choose: Choose) -> Array:
+    """Return an array with entries in an open interval, of any scale and sign."""
     random = np.random.default_rng(choose(range(1 << 16)))
-    dtype = choose((np.float64, np.float64, np.float32))
     low, high = interval
     scale, signs = choose(SCALES), choose(SIGNS)
     if scale is EVEN:
@@ -250,6 +296,12 @@ def _draw_array(shape: tuple[int, ...], interval: Interval, choose: Choose) -> A
     for _ in range(choose((0, 1, 2)) if array.size and special else 0):
         place = choose(range(array.size))
         array.flat[place] = choose((array.flat[0], *special))
+    return array
+
+
+def _stored(array: Array, interval: Interval, choose: Choose) -> Array:
+    """Return an array inside an open interval, of any dtype and layout in memory."""
+    dtype = choose((np.float64, np.float64, np.float32))
     first, last = np.nextafter(dtype(interval), dtype(interval[::-1]))
     return _laid_out(np.asarray(np.clip(array.astype(dtype), first, last)), choose(LAYOUTS))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_mnist.checking.comparing import Wrong
+from tinygrad_mnist.checking.covering import Covering
 from tinygrad_mnist.checking.problem import NotFiniteError
 from tinygrad_mnist.checking.report import GradientError, Report
 from tinygrad_mnist.checking.sampling import draw_call
@@ -64,6 +65,8 @@ class Search:
         self.report = Report(subject.name, order, notes=notes)
         self.cases = len(subject.cases)
         self.examples = max(FEWEST, examples // self.cases)
+        self._covering = Covering(seed)
+        self._random = np.random.default_rng(seed)
         self._last: Exception | None = None  # why a call could not be made
 
     def run(self) -> Found | None:
@@ -76,6 +79,7 @@ class Search:
         """
         for case in range(self.cases):
             found = _searched(self._check(case, self.order), self.examples, self.seed)
+            found = found or self._covered(case)
             if found is not None:
                 plainer = None
                 if not isinstance(found.error, Wrong) or found.error.check.order > 1:
@@ -83,6 +87,23 @@ class Search:
                 return simplified(plainer or found, self._failure)
         if not self.report.compared + self.report.unjudged and self._last is not None:
             raise self._last
+        return None
+
+    def _covered(self, case: int) -> Found | None:
+        """Return the first call that fails among those that leave nothing out."""
+        for subject in self.subjects:
+            for call in self._covering.calls(subject, case, anywhere=self.cases > 1):
+                seed = int(self._random.integers(SEEDS))
+                try:
+                    error = self._failure(call, seed, self.order)
+                except NotFiniteError:
+                    continue
+                except ValueError:
+                    if subject.shapes == self._said:
+                        raise
+                    continue
+                if error is not None:
+                    return Found(call, seed, error)
         return None
 
     def _check(self, case: int, order: int, numbers: bool = False) -> Callable[[Choose], None]:
