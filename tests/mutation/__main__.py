@@ -6,8 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from joblib import Parallel, delayed
-
 from tests.mutation import running, tables, truth
 from tests.mutation.running import MISSED, OPEN
 from tinygrad_mnist import ops
@@ -35,8 +33,10 @@ def main() -> None:
     if options.peers:
         compare_with_peers(names, options.peers, options.seed)
         return
+    rights_file = options.results.with_suffix(".right.jsonl")
     if options.fresh:
         options.results.unlink(missing_ok=True)
+        rights_file.unlink(missing_ok=True)
     wanted = None
     if options.sample:
         wanted = {m.name for m in running.sample(options.sample, options.seed, names)}
@@ -45,12 +45,12 @@ def main() -> None:
     for some in running.judge_all(options.results, names, options.jobs, wanted):
         results += [r for r in some if r.op in names and (wanted is None or r.name in wanted)]
         progress(f"{len(results)} mutants, {time.perf_counter() - start:.0f} s")
-    each = -(-options.right // len(names))
-    calls = (delayed(running.check_right)(name, each) for name in names if options.right)
     rights = []
-    for one in Parallel(options.jobs, return_as="generator_unordered")(calls):
+    for one in running.check_rights(rights_file, names, options.right, options.jobs):
         rights.append(one)
-        progress(f"{one.op}: {one.checks} right checks, {time.perf_counter() - start:.0f} s")
+        progress(
+            f"{sum(r.checks for r in rights):,} right checks, {time.perf_counter() - start:.0f} s"
+        )
     print(tables.of_kinds(results))
     print(f"\n{tables.of_rights(rights)}")
     for result in results:

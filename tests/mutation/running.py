@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +20,9 @@ from joblib import Parallel, delayed
 from tests.mutation import truth
 from tests.mutation.mutants import Mutant, mutants
 from tinygrad_mnist import ops
-from tinygrad_mnist.checking import GradientError, gradcheck
+from tinygrad_mnist.checking import Call, GradientError, gradcheck
 from tinygrad_mnist.checking.comparing import check_point
+from tinygrad_mnist.checking.matrices import SYMMETRIC
 from tinygrad_mnist.checking.searching import Search
 from tinygrad_mnist.checking.subjects import Subject
 
@@ -31,7 +34,9 @@ if TYPE_CHECKING:
 
     Checker = Callable[..., None]  # raises where it finds a derivative wrong
 
-LONGEST = 60  # seconds for one mutant
+LONGEST = 60  # seconds of a processor for one mutant
+AT_ONCE = 20  # mutants between two lines in the file of results
+ROOM = 4 << 30  # bytes for a process: what a mutant asks for may be absurd
 CAUGHT, MISSED, OPEN, REFUSED = "caught", "missed", "inconclusive", "refused"
 
 
@@ -53,6 +58,7 @@ class RightResult:
     """How a right op fared at many points."""
 
     op: str
+    seed: int
     checks: int
     accused: list[str]
     inconclusive: int
@@ -61,7 +67,7 @@ class RightResult:
 
 def judge(mutant: Mutant, points: list[truth.Point], check: Checker) -> Result:
     """Find out whether a mutant is wrong and, if so, whether a checker sees it."""
-    start = time.perf_counter()
+    start = time.process_time()
     known = (mutant.name, mutant.op.name, mutant.kind)
     try:
         with limited(LONGEST):
@@ -71,7 +77,7 @@ def judge(mutant: Mutant, points: list[truth.Point], check: Checker) -> Result:
             verdict, message = ask(lambda: check(mutant.build()))
     except TooLong:
         what, verdict, message = truth.BREAKS, "", "does not end"
-    return Result(*known, what, verdict, message, round(time.perf_counter() - start, 3))
+    return Result(*known, what, verdict, message, round(time.process_time() - start, 3))
 
 
 def ask(check: Callable[[], Any]) -> tuple[str, str]:
@@ -93,18 +99,18 @@ class TooLong(KeyboardInterrupt):
 
 @contextmanager
 def limited(seconds: int) -> Iterator[None]:
-    """Raise TooLong in what takes longer: a mutant of a loop may not end."""
+    """Raise TooLong in what keeps a processor busy for longer: a mutant of a loop may not end."""
 
     def stop(*_: object) -> None:
         raise TooLong
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 class Failed(KeyboardInterrupt):
@@ -134,17 +140,30 @@ def search(op: Op) -> Any:
 # All mutants -------------------------------------------------------------------------------------
 
 
-def judge_op(name: str, wanted: set[str] | None, known: set[str]) -> list[Result]:
-    """Judge the mutants of one op: all, or those wanted, but for those known already."""
-    os.nice(10 - os.nice(0))
-    op = ops.registry[name]
-    points = truth.points(op)
-    chosen = [
-        m
-        for m in mutants(op)
-        if m.name not in known and (wanted is None or m.name in wanted) and is_an_op(m)
-    ]
+def judge_some(name: str, wanted: list[str]) -> list[Result]:
+    """Judge some mutants of one op."""
+    modest()
+    points = points_of(name)
+    chosen = [m for m in mutants_of(name) if m.name in wanted]
     return [judge(mutant, points, search) for mutant in chosen]
+
+
+@cache
+def points_of(name: str) -> list[truth.Point]:
+    """Return the points of an op at which the truth is found out."""
+    return truth.points(ops.registry[name])
+
+
+@cache
+def mutants_of(name: str) -> list[Mutant]:
+    """Return the mutants of an op whose names fit."""
+    return [mutant for mutant in mutants(ops.registry[name]) if is_an_op(mutant)]
+
+
+def modest() -> None:
+    """Let this process come after others, and have no more memory than there is."""
+    os.nice(10 - os.nice(0))
+    resource.setrlimit(resource.RLIMIT_AS, (ROOM, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def is_an_op(mutant: Mutant) -> bool:
@@ -160,53 +179,91 @@ def sample(count: int, seed: int, names: Iterable[str] | None = None) -> list[Mu
     """Return some mutants, as many of each op and kind as chance wants."""
     every = [m for n in names or ops.registry for m in mutants(ops.registry[n])]
     random = np.random.default_rng(seed)
-    picked = random.permutation(len(every))
-    chosen = (every[k] for k in picked)
-    return [m for m, _ in zip((m for m in chosen if is_an_op(m)), range(count), strict=False)]
+    chosen = (every[k] for k in random.permutation(len(every)))
+    return list(islice(filter(is_an_op, chosen), count))
 
 
 def judge_all(
     file: Path, names: list[str], jobs: int, wanted: set[str] | None = None
 ) -> Iterator[list[Result]]:
-    """Judge mutants op by op; write each op's results as they come, skip those that are written."""
+    """Judge mutants; write results every now and then, skip what is written already."""
     done = read(file)
     known = {result.name for result in done}
-    calls = (delayed(judge_op)(name, wanted, known) for name in names)
     yield done
+    calls = []
+    for name in names:
+        open_ = [m.name for m in mutants_of(name) if m.name not in known]
+        open_ = [one for one in open_ if wanted is None or one in wanted]
+        parts = [open_[k : k + AT_ONCE] for k in range(0, len(open_), AT_ONCE)]
+        calls += [delayed(judge_some)(name, part) for part in parts]
     for results in Parallel(jobs, return_as="generator_unordered")(calls):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a", encoding="utf-8") as stream:
-            stream.writelines(json.dumps(asdict(result)) + "\n" for result in results)
+        write(file, results)
         yield results
 
 
-def read(file: Path) -> list[Result]:
+def write(file: Path, results: Iterable[Any]) -> None:
+    """Add results to a file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(asdict(result)) + "\n" for result in results)
+
+
+def read(file: Path, kind: Any = Result) -> list[Any]:
     """Return the results that a file holds."""
     if not file.exists():
         return []
-    return [Result(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+    return [kind(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 # Right ops ---------------------------------------------------------------------------------------
 
 
+def check_rights(file: Path, names: list[str], count: int, jobs: int) -> Iterator[RightResult]:
+    """Check right ops, about `count` times in all; write and skip as for mutants."""
+    parts = -(-count // (len(names) * AT_ONCE))
+    wanted = [(name, seed) for seed in range(1, parts + 1) for name in names]
+    done = [one for one in read(file, RightResult) if (one.op, one.seed) in wanted]
+    yield from done
+    known = {(one.op, one.seed) for one in done}
+    calls = [delayed(check_right)(n, AT_ONCE, seed) for n, seed in wanted if (n, seed) not in known]
+    for result in Parallel(jobs, return_as="generator_unordered")(calls):
+        write(file, [result])
+        yield result
+
+
 def check_right(name: str, count: int, seed: int = 1) -> RightResult:
-    """Check a right op at points of both dtypes, every second one where kinks are."""
-    os.nice(10 - os.nice(0))
-    start = time.perf_counter()
+    """Check a right op at points of both dtypes, half of them where kinks are.
+
+    Half of them are given as a function that says nothing of what it takes; but ops that take
+    symmetric matrices alone are always given as they are.
+    """
+    modest()
+    start = time.process_time()
     op = ops.registry[name]
     accused, inconclusive, checks = [], 0, 0
-    half = -(-count // 2)
-    for k, point in enumerate(truth.points(op, seed, half, half)[: count + 1]):
-        dtype = (np.float64, np.float32)[k % 2]
-        arrays = [a.astype(dtype) for a in point.arrays]
-        function = truth.at(op, point)
-        verdict, message = ask(lambda f=function, xs=arrays: gradcheck(f, *xs))
-        checks += 1
-        inconclusive += verdict == OPEN
-        if verdict in {CAUGHT, REFUSED}:
-            accused.append(f"{dtype.__name__} {describe(point)}: {message}")
-    return RightResult(name, checks, accused, inconclusive, time.perf_counter() - start)
+    found = truth.points(op, seed, 3 * count, 3 * count)
+    random = np.random.default_rng(seed)
+    for special in (False, True):
+        some = [point for point in found if point.special == special]
+        picked = random.permutation(len(some))[: count // 2]
+        for k, point in enumerate(some[n] for n in picked):
+            dtype = (np.float64, np.float32)[k % 2]
+            as_op = k % 4 < 2 or not SYMMETRIC.isdisjoint(op.matrices.values())
+            verdict, message = ask(partial(checked, op, point, dtype, as_op))
+            checks += 1
+            inconclusive += verdict == OPEN
+            if verdict in {CAUGHT, REFUSED}:
+                how = "the op" if as_op else "a function"
+                accused.append(f"{dtype.__name__} {how} {describe(point)}: {message}")
+    return RightResult(name, seed, checks, accused, inconclusive, time.process_time() - start)
+
+
+def checked(op: Op, point: truth.Point, dtype: Any, as_op: bool) -> Any:
+    """Return the report of a right op, or of a function that calls it, at a point."""
+    arrays = [a.astype(dtype) for a in point.arrays]
+    if not as_op:
+        return gradcheck(truth.at(op, point), *arrays)
+    return gradcheck(Call(Subject.of(op), truth.placed(point, arrays), point.intervals))
 
 
 def describe(point: truth.Point) -> str:

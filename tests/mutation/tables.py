@@ -43,7 +43,7 @@ def of_rights(rights: list[RightResult]) -> str:
     checks = sum(r.checks for r in rights)
     accused = sum(len(r.accused) for r in rights)
     open_ = sum(r.inconclusive for r in rights)
-    row: list[object] = [f"{len(rights)} ops", checks, accused, open_]
+    row: list[object] = [f"{len({r.op for r in rights})} ops", f"{checks:,}", accused, open_]
     return markdown(["right rules", "checks", "accused", "inconclusive"], [row])
 
 

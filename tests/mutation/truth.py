@@ -8,7 +8,7 @@ derivatives around a kink is a subgradient, so a mutant that returns one is not 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from scipy.optimize import nnls
 
 from tinygrad_mnist import Tensor, jvp, vjp
 from tinygrad_mnist.checking import draw_call
+from tinygrad_mnist.checking.matrices import matrices_of
 from tinygrad_mnist.nested import flatten
 from tinygrad_mnist.tensor import raw
 
@@ -47,6 +48,7 @@ class Point:
     second: np.ndarray[Any, Any]
     case: int = 0
     mode: str = ""  # how numbers were drawn
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def classify(mutant: Mutant, points: list[Point]) -> str:
@@ -116,12 +118,15 @@ def _point(op: Op, case: int, special: bool, random: np.random.Generator) -> Poi
     for name in names:
         drawn, rebuild = flatten(arguments[name])
         filled = [_filled(np.shape(a), call.drawn[name], mode, random) for a in drawn]
-        if special and arrays and random.random() < 0.5:  # operands that tie
+        if name in op.matrices:
+            filled = [matrices_of(a, op.matrices[name]) for a in filled]
+        elif special and arrays and random.random() < 0.5:  # operands that tie
             filled = [a if a.shape != arrays[0].shape else arrays[0].copy() for a in filled]
         arrays += filled
         arguments[name] = rebuild(filled)
     nothing = np.empty(0)
-    point = Point(arguments, names, arrays, special, [], nothing, nothing, case, mode)
+    special = special or _has_ties(arrays)  # at the ends of an interval, for one
+    point = Point(arguments, names, arrays, special, [], nothing, nothing, case, mode, call.drawn)
     try:
         results = _results(op, point, arrays)
         point.cotangents = [
@@ -135,6 +140,12 @@ def _point(op: Op, case: int, special: bool, random: np.random.Generator) -> Poi
     if not all((np.abs(r) < LARGEST).all() for r in every) or not point.first.size:
         return None
     return point
+
+
+def _has_ties(arrays: Arrays) -> bool:
+    """Return whether some entries are equal, or almost."""
+    entries = np.sort(np.concatenate([np.ravel(a) for a in arrays]))
+    return bool((np.diff(entries) <= 1e-9 * np.abs(entries[1:])).any())
 
 
 def _filled(
@@ -168,13 +179,19 @@ def _filled(
 # Derivatives, as the rules give them --------------------------------------------------------------
 
 
-def _results(op: Op, point: Point, arrays: Any) -> list[Any]:
-    """Return the floating-point results of an op at a point, as Tensors."""
+def placed(point: Point, arrays: Any) -> dict[str, Any]:
+    """Return a point's arguments with other arrays."""
     arguments, at = dict(point.arguments), 0
     for name in point.names:
         leaves, rebuild = flatten(point.arguments[name])
         arguments[name] = rebuild(list(arrays[at : at + len(leaves)]))
         at += len(leaves)
+    return arguments
+
+
+def _results(op: Op, point: Point, arrays: Any) -> list[Any]:
+    """Return the floating-point results of an op at a point, as Tensors."""
+    arguments = placed(point, arrays)
     bound = op.signature.bind_partial()
     bound.arguments.update({n: arguments[n] for n in op.names if n in arguments})
     results, _ = flatten(op(*bound.args, **bound.kwargs))
