@@ -467,7 +467,7 @@ def drawn(one, case=None, examples=200):
 
 
 def test_what_is_drawn_for_an_op_of_the_whole_line_leaves_nothing_out():
-    pairs = [(call.arguments["x"], call.arguments["y"]) for call in drawn(ops.add)]
+    pairs = [(call.arguments["x"], call.arguments["y"]) for call in drawn(ops.add, examples=400)]
     arrays = [array for pair in pairs for array in pair]
     entries = np.concatenate([array.ravel() for array in arrays])
     for wanted in (

@@ -119,7 +119,7 @@ def test_tables_count_what_results_say():
     table = tables.of_kinds(results).splitlines()
     assert table[3] == "| sign flipped | 2 | 1 | 1 | 50.0 % | 0 | 0 |"
     assert table[-1] == "| **all** | 2 | 1 | 1 | 50.0 % | 1 | 0 |"
-    rights = tables.of_rights([RightResult("tanh", 10, ["one"], 2, 0.1)]).splitlines()
+    rights = tables.of_rights([RightResult("tanh", 1, 10, ["one"], 2, 0.1)]).splitlines()
     assert rights[-1] == "| 1 ops | 10 | 1 | 2 |"
 
 

@@ -121,7 +121,7 @@ def _point(op: Op, case: int, special: bool, random: np.random.Generator) -> Poi
         if name in op.matrices:
             filled = [matrices_of(a, op.matrices[name]) for a in filled]
         elif special and arrays and random.random() < 0.5:  # operands that tie
-            filled = [a if a.shape != arrays[0].shape else arrays[0].copy() for a in filled]
+            filled = [_tied(a, arrays[0], call.drawn[name]) for a in filled]
         arrays += filled
         arguments[name] = rebuild(filled)
     nothing = np.empty(0)
@@ -140,6 +140,16 @@ def _point(op: Op, case: int, special: bool, random: np.random.Generator) -> Poi
     if not all((np.abs(r) < LARGEST).all() for r in every) or not point.first.size:
         return None
     return point
+
+
+def _tied(
+    array: np.ndarray[Any, Any], other: np.ndarray[Any, Any], interval: tuple[float, float]
+) -> np.ndarray[Any, Any]:
+    """Return an array that equals another one, where shape and interval allow it."""
+    if array.shape != other.shape:
+        return array
+    low, high = interval
+    return np.where((low < other) & (other < high), other, array)
 
 
 def _has_ties(arrays: Arrays) -> bool:

@@ -37,7 +37,8 @@ class Part:
     def steps(self, x: Vector) -> Vector:
         """Return the scale on which to move each entry: its size, or what is typical here.
 
-        A twentieth of it brings an entry at most a tenth of the way to the end of the interval.
+        A twentieth of it brings an entry at most a tenth of the way to the end of the interval, if
+        it lies inside.
         """
         entries = x[self.start : self.stop]
         if not entries.size:
@@ -45,6 +46,7 @@ class Part:
         largest = np.abs(entries).max() or 1.0
         typical = largest * np.sqrt(np.mean((entries / largest) ** 2)) or 1.0
         room = np.minimum(entries - self.interval[0], self.interval[1] - entries)
+        room[room <= 0] = np.inf
         scale: Vector = np.minimum(np.maximum(np.abs(entries), typical), 2 * room)
         return scale
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 AROUND = (1e-3, 1e-6, 1e-9)  # how far from a kink, relative to a step, its sides are looked at
 DIRECTIONS = 8  # that move several entries at once
+FAR = 100  # times what is off at a kink: then claims around differ
 SIDES = 32  # how many pairs of points around a kink are looked at before a claim is called wrong
 
 
@@ -51,23 +52,28 @@ def _is_surrounded(
 ) -> bool:
     """Return whether claims lie between those to both sides of x, each and together.
 
-    Of these the first two are measured, so well that what is off at x would be seen.
+    Of these the first two are measured, so well that what is off at x would be seen; where claims
+    around differ by far more than that, it is a kink that is seen.
     """
     problem = check.problem
     within = around / 200 * np.array((1.0, 0.1, 0.01))
     found: list[Vector] = []
+    vague = np.zeros(rows.size, bool)
     for n, shift in enumerate(_shifts(problem.x.size, rows, random)):
         for side in (1.0, -1.0):
             x = problem.x + side * around * shift * problem.steps
             if n == 0:
                 one = judge(check, x, rows, within)
-                if one.wrong.any() or not (one.known & (one.tolerance < off / 10)).all():
+                if one.wrong.any() or not one.known.all():
                     return False
+                vague |= one.tolerance >= off / 10
             beside = check.claim(x)
             if np.isfinite(beside).all():
                 found.append(beside)
         if n >= 3 and found:
             beside = np.array(found)
+            if not (np.ptp(beside[:, rows], axis=0) >= FAR * off)[vague].all():
+                continue
             if _inside(claimed, beside[:, rows], 0.0).all() and _together(check, beside, random):
                 return True
     return False

@@ -1,4 +1,4 @@
-"""A counterexample made simpler: plain memory, float64, and numbers one would write by hand."""
+"""A counterexample made simpler: short axes, plain memory, and numbers one would write by hand."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def simplified(found: Found, failure: Failure) -> Found:
     """Return a call at which the same check fails, with simpler numbers where there are any."""
     order = found.error.check.order if isinstance(found.error, Wrong) else 2
     tries = 0
-    for step in (_memory, _whole, _each):
+    for step in (_shorter, _memory, _whole, _each):
         for arguments in step(found):
             call = replace(found.call, arguments=arguments)
             if tries == MOST or not _inside(call):
@@ -68,6 +68,25 @@ def _changed(found: Found, change: Callable[[Array], Array]) -> dict[str, Any]:
         arrays, rebuild = flatten(arguments[name])
         arguments[name] = rebuild([change(array) for array in arrays])
     return arguments
+
+
+def _shorter(found: Found) -> Iterator[dict[str, Any]]:
+    """Yield the arguments with all axes of one length cut to a part of it."""
+    tried: set[tuple[int, int]] = set()
+    while True:
+        arrays = [a for name in found.call.drawn for a in flatten(found.call.arguments[name])[0]]
+        lengths = sorted({n for array in arrays for n in array.shape if n > 1}, reverse=True)
+        ways = [(n, k) for n in lengths for k in range(n) if (n, k) not in tried]
+        if not ways:
+            return
+        tried.add(ways[0])
+        length, kept = ways[0]
+        yield _changed(found, partial(_cut, length=length, kept=kept))
+
+
+def _cut(array: Array, length: int, kept: int) -> Array:
+    """Return an array with one index alone of every axis of a length."""
+    return array[tuple(slice(kept, kept + 1) if n == length else slice(None) for n in array.shape)]
 
 
 def _memory(found: Found) -> Iterator[dict[str, Any]]:
