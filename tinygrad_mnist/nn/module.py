@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from tinygrad_mnist.graph import current_mode, modes, next_index
-from tinygrad_mnist.optim import check_state, copied
+from tinygrad_mnist.optim.arguments import check_state, copied
 from tinygrad_mnist.tensor import Tensor
 
 if TYPE_CHECKING:

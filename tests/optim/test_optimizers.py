@@ -1,4 +1,4 @@
-"""Optimizers, schedules and clipping: against their formulas, and in what they refuse."""
+"""Optimizers: against their formulas, in place, and in what they refuse."""
 
 import copy
 import gc
@@ -13,20 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.optim.makers import ALL, every, give, leaf
 from tinygrad_mnist import Tensor, nn, ops, optim
 
-SGD, ADAM, ADAMW, RMSPROP = optim.SGD, optim.Adam, optim.AdamW, optim.RMSprop
 shares = st.sampled_from([0.0, 0.5, 0.9])
 decays = st.sampled_from([0.0, 0.1])
 rates = st.sampled_from([1e-3, 0.1])
-
-
-def leaf(value=(1.0, -2.0, 3.0), dtype=np.float64):
-    return Tensor(np.array(value, dtype), requires_grad=True)
-
-
-def give(parameter, grad):
-    parameter.grad = np.array(grad, parameter.dtype)
 
 
 # Formulas, as papers and PyTorch's pages write them: each takes a start and gradients, and yields
@@ -94,7 +86,7 @@ def test_sgd_follows_its_formula(lr, momentum, weight_decay, nesterov):
         "nesterov": nesterov and momentum > 0,
         "weight_decay": weight_decay,
     }
-    agrees(lambda ps: SGD(ps, lr, **settings), lambda p, gs: sgd(p, gs, lr, **settings))
+    agrees(lambda ps: optim.SGD(ps, lr, **settings), lambda p, gs: sgd(p, gs, lr, **settings))
 
 
 @given(
@@ -105,7 +97,7 @@ def test_sgd_follows_its_formula(lr, momentum, weight_decay, nesterov):
     decoupled=st.booleans(),
 )
 def test_adam_and_adamw_follow_their_formulas(lr, betas, eps, weight_decay, decoupled):
-    make = ADAMW if decoupled else ADAM
+    make = optim.AdamW if decoupled else optim.Adam
     agrees(
         lambda ps: make(ps, lr, betas, eps, weight_decay),
         lambda p, gs: adam(p, gs, lr, betas, eps, weight_decay, decoupled),
@@ -125,12 +117,12 @@ def test_rmsprop_follows_its_formula(lr, alpha, eps, weight_decay, momentum, cen
     if centered:
         eps = max(eps, 1e-2)  # the first variance is 0 at worst, and rounding decides
         settings = (lr, alpha, eps, weight_decay, momentum, centered)
-    agrees(lambda ps: RMSPROP(ps, *settings), lambda p, gs: rmsprop(p, gs, *settings))
+    agrees(lambda ps: optim.RMSprop(ps, *settings), lambda p, gs: rmsprop(p, gs, *settings))
 
 
 def test_centered_rmsprop_survives_a_variance_below_0_by_rounding():
     parameter = leaf(np.linspace(0.1, 1, 100), np.float32)
-    optimizer = RMSPROP([parameter], 1e-6, alpha=0.1, centered=True)
+    optimizer = optim.RMSprop([parameter], 1e-6, alpha=0.1, centered=True)
     start = parameter.data.copy()
     for _ in range(20):
         give(parameter, start)
@@ -139,21 +131,9 @@ def test_centered_rmsprop_survives_a_variance_below_0_by_rounding():
 
 
 def test_defaults_are_those_of_pytorch():
-    agrees(ADAM, lambda p, gs: adam(p, gs, 1e-3))
-    agrees(ADAMW, lambda p, gs: adam(p, gs, 1e-3, weight_decay=1e-2, decoupled=True))
-    agrees(RMSPROP, lambda p, gs: rmsprop(p, gs, 1e-2))
-
-
-ALL = {
-    "sgd": lambda ps, **kw: SGD(ps, 0.1, **kw),
-    "momentum": lambda ps, **kw: SGD(ps, 0.1, 0.9, weight_decay=1e-4, **kw),
-    "nesterov": lambda ps, **kw: SGD(ps, 0.1, 0.9, nesterov=True, weight_decay=1e-4, **kw),
-    "adam": lambda ps, **kw: ADAM(ps, 0.05, weight_decay=1e-4, **kw),
-    "adamw": lambda ps, **kw: ADAMW(ps, 0.05, **kw),
-    "rmsprop": lambda ps, **kw: RMSPROP(ps, 0.01, weight_decay=1e-4, **kw),
-    "centered": lambda ps, **kw: RMSPROP(ps, 0.01, momentum=0.5, centered=True, **kw),
-}
-every = pytest.mark.parametrize("make", ALL.values(), ids=ALL)
+    agrees(optim.Adam, lambda p, gs: adam(p, gs, 1e-3))
+    agrees(optim.AdamW, lambda p, gs: adam(p, gs, 1e-3, weight_decay=1e-2, decoupled=True))
+    agrees(optim.RMSprop, lambda p, gs: rmsprop(p, gs, 1e-2))
 
 
 @every
@@ -217,7 +197,7 @@ def test_a_step_writes_in_place_leaves_the_gradient_alone_and_allocates_nothing(
 def test_parameters_of_one_dtype_share_the_room_that_a_step_needs():
     parameters = [leaf(np.ones(10_000 - k)) for k in range(10)]
     tracemalloc.start()
-    optimizer = SGD(parameters, 0.1)
+    optimizer = optim.SGD(parameters, 0.1)
     size = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert len(optimizer.parameters) == 10
@@ -248,7 +228,7 @@ def test_a_parameter_that_a_live_graph_saves_is_replaced_and_the_graph_stays_rig
 
 def test_a_parameter_that_changed_its_shape_is_refused():
     w = leaf()
-    optimizer = SGD([w], 0.1)
+    optimizer = optim.SGD([w], 0.1)
     w.requires_grad = False
     w.data = np.ones((2, 2))
     w.requires_grad = True
@@ -340,65 +320,6 @@ def test_arrays_of_another_library_are_updated_as_they_are(make):
     np.testing.assert_array_equal(theirs.grad.array, ours.grad)
 
 
-# Numbers that have faded
-
-
-def faded(make, dtype, steps=1000, monkeypatch=None, every=None):
-    """Return a parameter after one gradient and then, as of a pixel no longer lit, none."""
-    if every is not None:
-        monkeypatch.setattr(optim, "_FLUSH_STEPS", every)
-    parameter = leaf((0.5, -2.0, 3.0), dtype)
-    optimizer = make([parameter])
-    for step in range(steps):
-        optimizer.zero_grad()
-        give(parameter, np.zeros(3) if step else (1.0, -1e-3, 1e-6))
-        optimizer.step()
-    return parameter.data, optimizer.state_dict()
-
-
-MEANS = {
-    "momentum_buffer": lambda ps: SGD(ps, 0.1, 0.9),
-    "exp_avg": lambda ps: ADAM(ps, 0.05),
-    "grad_avg": lambda ps: RMSPROP(ps, 0.01, alpha=0.9, centered=True),
-}
-
-
-@pytest.mark.parametrize("name", MEANS)
-def test_no_running_mean_stays_where_processors_are_slow(name, monkeypatch):
-    mean = f"0.{name}"
-    _, state = faded(MEANS[name], np.float32, monkeypatch=monkeypatch, every=10**9)
-    assert (np.abs(state[mean]) < np.finfo(np.float32).tiny).all()
-    assert state[mean].any(), "rounding keeps it from 0"
-    monkeypatch.undo()
-    assert not faded(MEANS[name], np.float32)[1][mean].any()
-
-
-@every
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_no_parameter_changes_with_what_has_faded(make, dtype, monkeypatch):
-    with_it, _ = faded(make, dtype)
-    without, _ = faded(make, dtype, monkeypatch=monkeypatch, every=10**9)
-    assert with_it.tobytes() == without.tobytes()
-
-
-def test_mean_squares_and_half_precision_never_fade():
-    parameter = leaf(dtype=np.float32)
-    optimizer = optim.Adam([parameter], eps=0.0)
-    for _ in range(64):
-        optimizer.zero_grad()
-        give(parameter, np.full(3, 1e-17))
-        optimizer.step()
-    assert (parameter.data < leaf().data).all(), "steps of the learning rate, however small"
-    assert np.isfinite(parameter.data).all()
-    half = leaf(dtype=np.float16)
-    optimizer = ALL["momentum"]([half])
-    for _ in range(64):
-        optimizer.zero_grad()
-        give(half, np.full(3, 1e-7))
-        optimizer.step()
-    assert optimizer.state_dict()["0.momentum_buffer"].all()
-
-
 # Gradients that were not cleared
 
 kept = []
@@ -426,7 +347,7 @@ def forget(optimizer, parameter):
 @pytest.mark.parametrize("shape", [(3,), ()])
 def test_a_step_with_gradients_that_the_last_one_used_warns_once(shape):
     parameter = leaf(np.ones(shape))
-    optimizer = SGD([parameter], 0.1)
+    optimizer = optim.SGD([parameter], 0.1)
     forget(optimizer, parameter)
     with pytest.warns(UserWarning, match=r"SGD\.step\(\) met gradients .* zero_grad\(\)") as caught:
         optimizer.step()
@@ -437,7 +358,7 @@ def test_a_step_with_gradients_that_the_last_one_used_warns_once(shape):
 
 def test_a_step_taken_twice_with_one_gradient_warns():
     parameter = leaf()
-    optimizer = SGD([parameter], 0.1)
+    optimizer = optim.SGD([parameter], 0.1)
     give(parameter, [1.0, 1.0, 1.0])
     optimizer.step()
     with pytest.warns(UserWarning, match="accumulate=True"):
@@ -447,7 +368,7 @@ def test_a_step_taken_twice_with_one_gradient_warns():
 @pytest.mark.parametrize("clear", CLEAR.values(), ids=CLEAR)
 def test_no_way_of_clearing_warns(clear):
     parameter = leaf()
-    optimizer = SGD([parameter], 0.1)
+    optimizer = optim.SGD([parameter], 0.1)
     for _ in range(3):
         clear(optimizer, parameter)
         if parameter.grad is None:
@@ -457,7 +378,7 @@ def test_no_way_of_clearing_warns(clear):
 
 def test_gradients_that_add_up_before_a_step_do_not_warn():
     parameter = leaf()
-    optimizer = SGD([parameter], 0.1)
+    optimizer = optim.SGD([parameter], 0.1)
     for _ in range(3):
         optimizer.zero_grad()
         for _ in range(4):
@@ -467,7 +388,7 @@ def test_gradients_that_add_up_before_a_step_do_not_warn():
 
 def test_gradients_that_another_loss_added_and_someone_cleared_do_not_warn():
     parameter = leaf()
-    optimizer = SGD([parameter], 0.1)
+    optimizer = optim.SGD([parameter], 0.1)
     for _ in range(3):
         forget(optimizer, parameter)  # as the generator's loss reaches a discriminator
         parameter.grad = None
@@ -478,14 +399,14 @@ def test_gradients_that_another_loss_added_and_someone_cleared_do_not_warn():
 
 def test_accumulating_on_purpose_does_not_warn():
     parameter = leaf()
-    optimizer = SGD([parameter], 0.1, accumulate=True)
+    optimizer = optim.SGD([parameter], 0.1, accumulate=True)
     forget(optimizer, parameter)
     optimizer.step()
 
 
 def test_a_dropped_optimizer_goes_at_once():
     parameter = leaf()
-    optimizer = SGD([parameter], 0.1)
+    optimizer = optim.SGD([parameter], 0.1)
     give(parameter, [1.0, 1.0, 1.0])
     optimizer.step()
     gone = weakref.ref(optimizer), weakref.ref(parameter)
@@ -502,11 +423,11 @@ def test_a_dropped_optimizer_goes_at_once():
 
 def test_parameters_may_come_from_an_iterator_or_nested_and_count_once():
     a, b, c = leaf(), leaf(), leaf()
-    assert SGD(iter([a, b, a]), 0.1).parameters == [a, b]
-    assert SGD({"x": [a, (b,)], "y": c, "none": None}, 0.1).parameters == [a, b, c]
+    assert optim.SGD(iter([a, b, a]), 0.1).parameters == [a, b]
+    assert optim.SGD({"x": [a, (b,)], "y": c, "none": None}, 0.1).parameters == [a, b, c]
     for parameter in (a, b, c):
         give(parameter, [1.0, 1.0, 1.0])
-    SGD([a, a, b], 1.0).step()
+    optim.SGD([a, a, b], 1.0).step()
     np.testing.assert_array_equal(a.data, [0.0, -3.0, 2.0])
 
 
@@ -525,24 +446,27 @@ def test_parameters_may_come_from_an_iterator_or_nested_and_count_once():
 )
 def test_what_is_no_list_of_parameters_is_refused(params, error, match):
     with pytest.raises(error, match=match):
-        SGD(params, 0.1)
+        optim.SGD(params, 0.1)
 
 
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda p: SGD(p, -0.1), r"lr is a finite number, at least 0; got -0\.1"),
-        (lambda p: SGD(p, math.nan), "lr is a finite number, at least 0; got nan"),
-        (lambda p: SGD(p, math.inf), "lr is a finite number, at least 0; got inf"),
-        (lambda p: SGD(p, "0.1"), r"lr is a finite number, at least 0; got '0\.1'"),
-        (lambda p: SGD(p, 0.1, momentum=1.5), r"momentum is from 0 to 1; got 1\.5"),
-        (lambda p: SGD(p, 0.1, nesterov=True), "nesterov=True needs a momentum above 0"),
-        (lambda p: SGD(p, 0.1, weight_decay=-1), "weight_decay is a finite number"),
-        (lambda p: ADAM(p, betas=(0.9, 1.0)), "betas are from 0 to below 1"),
-        (lambda p: ADAM(p, betas=(-0.1, 0.9)), "betas is from 0 to 1"),
-        (lambda p: ADAM(p, eps=-1), "eps is a finite number"),
-        (lambda p: RMSPROP(p, alpha=2), "alpha is from 0 to 1"),
-        (lambda p: setattr(SGD(p, 0.1), "lr", -1), "lr is a finite number, at least 0; got -1"),
+        (lambda p: optim.SGD(p, -0.1), r"lr is a finite number, at least 0; got -0\.1"),
+        (lambda p: optim.SGD(p, math.nan), "lr is a finite number, at least 0; got nan"),
+        (lambda p: optim.SGD(p, math.inf), "lr is a finite number, at least 0; got inf"),
+        (lambda p: optim.SGD(p, "0.1"), r"lr is a finite number, at least 0; got '0\.1'"),
+        (lambda p: optim.SGD(p, 0.1, momentum=1.5), r"momentum is from 0 to 1; got 1\.5"),
+        (lambda p: optim.SGD(p, 0.1, nesterov=True), "nesterov=True needs a momentum above 0"),
+        (lambda p: optim.SGD(p, 0.1, weight_decay=-1), "weight_decay is a finite number"),
+        (lambda p: optim.Adam(p, betas=(0.9, 1.0)), "betas are from 0 to below 1"),
+        (lambda p: optim.Adam(p, betas=(-0.1, 0.9)), "betas is from 0 to 1"),
+        (lambda p: optim.Adam(p, eps=-1), "eps is a finite number"),
+        (lambda p: optim.RMSprop(p, alpha=2), "alpha is from 0 to 1"),
+        (
+            lambda p: setattr(optim.SGD(p, 0.1), "lr", -1),
+            "lr is a finite number, at least 0; got -1",
+        ),
     ],
 )
 def test_numbers_out_of_range_are_refused(call, match):
@@ -552,7 +476,7 @@ def test_numbers_out_of_range_are_refused(call, match):
 
 def test_repr_shows_the_settings():
     expected = "SGD(1 parameters, lr=0.1, momentum=0.9, nesterov=False, weight_decay=0.0)"
-    assert repr(SGD([leaf()], 0.1, 0.9)) == expected
+    assert repr(optim.SGD([leaf()], 0.1, 0.9)) == expected
 
 
 # States
@@ -615,7 +539,7 @@ def test_a_state_holds_copies_and_a_load_copies():
 
 def test_the_count_of_steps_is_each_parameters_own():
     a, b = leaf(), leaf()
-    optimizer = ADAM([a, b])
+    optimizer = optim.Adam([a, b])
     give(a, [1.0, 1.0, 1.0])
     optimizer.step()
     state = optimizer.state_dict()
@@ -651,7 +575,7 @@ def test_a_state_that_does_not_fit_loads_nothing(change, match):
 
 def test_the_state_of_another_optimizer_is_refused():
     with pytest.raises(ValueError, match=r"missing: lr, beta1.*unexpected: momentum"):
-        ADAM([leaf()]).load_state_dict({"momentum": 0.9})
+        optim.Adam([leaf()]).load_state_dict({"momentum": 0.9})
 
 
 @every
@@ -673,177 +597,6 @@ def test_a_copied_model_and_optimizer_go_on_together(make, again):
     )
     step(*twin)
     np.testing.assert_array_equal(twin[0].weight.data, model.weight.data)
-
-
-# Schedules
-
-
-def rates_of(schedule, n):
-    """Return the optimizer's learning rate in each of n steps."""
-    rates = []
-    for _ in range(n):
-        rates.append(schedule.optimizer.lr)
-        schedule.step()
-    return rates
-
-
-def new(lr=1.0):
-    return SGD([leaf()], lr)
-
-
-def test_step_lr_falls_by_its_factor():
-    expected = [8.0, 8.0, 4.0, 4.0, 2.0]
-    np.testing.assert_allclose(rates_of(optim.StepLR(new(8.0), 2, gamma=0.5), 5), expected)
-
-
-def test_cosine_lr_is_half_a_wave_and_stays_at_its_end():
-    schedule = optim.CosineLR(new(2.0), 4, min_lr=1.0)
-    expected = [1.5 + 0.5 * math.cos(math.pi * t / 4) for t in range(5)] + [1.0, 1.0]
-    np.testing.assert_allclose(rates_of(schedule, 7), expected)
-
-
-def test_one_cycle_lr_goes_up_and_down_as_pytorchs_does():
-    schedule = optim.OneCycleLR(new(), 10.0, 11, pct_start=5 / 11, div_factor=10)
-    assert schedule.optimizer.lr == 1.0
-    rates = rates_of(schedule, 13)
-    up = [1 + 9 * (1 - math.cos(math.pi * t / 4)) / 2 for t in range(4)]
-    down = [1e-4 + (10 - 1e-4) * (1 + math.cos(math.pi * t / 6)) / 2 for t in range(7)]
-    np.testing.assert_allclose(rates, [*up, *down, 1e-4, 1e-4])
-
-
-@pytest.mark.parametrize("pct_start", [0.0, 0.05, 0.3, 1.0])
-@pytest.mark.parametrize("total", [1, 2, 7])
-def test_one_cycle_lr_lies_between_its_ends_for_any_share(pct_start, total):
-    rates = rates_of(optim.OneCycleLR(new(), 1.0, total, pct_start), total + 1)
-    assert all(1e-6 < rate <= 1 for rate in rates)
-    assert pct_start == 1 or rates[-1] == pytest.approx(1 / 25e4)
-
-
-def test_warm_up_rises_in_a_straight_line_to_what_follows():
-    schedule = optim.WarmUpLR(optim.StepLR(new(8.0), 2, gamma=0.5), 3)
-    np.testing.assert_allclose(rates_of(schedule, 8), [2, 4, 6, 8, 8, 4, 4, 2])
-    constant = optim.WarmUpLR(new(8.0), 1)
-    np.testing.assert_allclose(rates_of(constant, 3), [4, 8, 8])
-
-
-def test_warm_ups_may_follow_each_other():
-    schedule = optim.WarmUpLR(optim.WarmUpLR(new(8.0), 1), 1)
-    np.testing.assert_allclose(rates_of(schedule, 4), [2, 4, 8, 8])
-
-
-SCHEDULES = {
-    "step": lambda o: optim.StepLR(o, 2),
-    "cosine": lambda o: optim.CosineLR(o, 7, 0.01),
-    "one-cycle": lambda o: optim.OneCycleLR(o, 2.0, 7),
-    "warm-up": lambda o: optim.WarmUpLR(optim.CosineLR(o, 5), 3),
-}
-
-
-@pytest.mark.parametrize("make", SCHEDULES.values(), ids=SCHEDULES)
-def test_a_schedule_goes_on_from_its_state(make):
-    straight = rates_of(make(new()), 8)
-    first = make(new())
-    rates_of(first, 3)
-    state = json.loads(json.dumps(first.state_dict()))
-    resumed = make(new(5.0))
-    resumed.load_state_dict(state)
-    assert rates_of(resumed, 5) == straight[3:]
-    assert resumed.steps == 8
-    assert [resumed.lr_at(t) for t in range(8)] == straight
-
-
-@pytest.mark.parametrize("make", SCHEDULES.values(), ids=SCHEDULES)
-def test_a_schedule_refuses_the_state_of_another(make):
-    schedule = make(new())
-    before = schedule.state_dict()
-    state = dict(before, steps=4, colour=1)
-    with pytest.raises(ValueError, match=f"{type(schedule).__name__} loaded.*unexpected: colour"):
-        schedule.load_state_dict(state)
-    assert schedule.state_dict() == before
-
-
-@pytest.mark.parametrize(
-    ("call", "error", "match"),
-    [
-        (lambda o: optim.StepLR(o, 0), ValueError, "step_size is a whole number, at least 1"),
-        (lambda o: optim.CosineLR(o, 2.5), TypeError, "float"),
-        (lambda o: optim.CosineLR(o, 5, -1), ValueError, "min_lr is a finite number"),
-        (lambda o: optim.OneCycleLR(o, 1.0, 5, 1.5), ValueError, "pct_start is from 0 to 1"),
-        (
-            lambda o: optim.OneCycleLR(o, 1.0, 5, div_factor=0),
-            ValueError,
-            "div_factor is a finite number, at least 1",
-        ),
-        (lambda o: optim.WarmUpLR(o, 0), ValueError, "warm_up is a whole number"),
-    ],
-)
-def test_schedules_refuse_what_is_no_plan(call, error, match):
-    with pytest.raises(error, match=match):
-        call(new())
-
-
-def test_a_schedule_shows_where_it_stands():
-    schedule = optim.StepLR(new(), 2)
-    schedule.step()
-    assert repr(schedule) == "StepLR(step_size=2, gamma=0.1, base_lr=1.0, steps=1)"
-
-
-# Clipping
-
-
-@given(scale=st.sampled_from([1e-30, 1e-3, 1.0, 1e3, 1e30]), dtype=st.sampled_from("fd"))
-def test_clip_grad_norm_scales_all_gradients_to_the_norm(scale, dtype):
-    rng = np.random.default_rng(0)
-    parameters = [leaf(np.zeros(shape), dtype) for shape in [(3, 4), (5,), (), (0, 2)]]
-    untouched = leaf()
-    for parameter in parameters:
-        give(parameter, scale * rng.standard_normal(parameter.shape))
-    before = [p.grad.astype(float) for p in parameters]
-    norm = math.sqrt(sum((g**2).sum() for g in before))
-    assert optim.clip_grad_norm([*parameters, untouched], 0.5) == pytest.approx(norm, rel=1e-6)
-    for parameter, g in zip(parameters, before, strict=True):
-        np.testing.assert_allclose(parameter.grad, g * min(1, 0.5 / norm), rtol=1e-5)
-        assert parameter.grad.dtype == dtype
-    assert untouched.grad is None
-
-
-def test_clipping_changes_gradients_in_place_and_read_only_ones_by_replacing():
-    parameter, locked = leaf(), leaf()
-    give(parameter, [3.0, 4.0, 0.0])
-    give(locked, [0.0, 0.0, -12.0])
-    array = parameter.grad
-    locked.grad.flags.writeable = False
-    assert optim.clip_grad_norm([parameter, locked], 6.5) == 13
-    assert parameter.grad is array
-    np.testing.assert_array_equal(array, [1.5, 2.0, 0.0])
-    np.testing.assert_array_equal(locked.grad, [0.0, 0.0, -6.0])
-
-
-def test_clip_grad_norm_of_nothing_is_0():
-    assert optim.clip_grad_norm([leaf()], 1.0) == 0
-    assert optim.clip_grad_norm([], 1.0) == 0
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_clip_grad_norm_refuses_what_is_not_finite_and_leaves_it(bad):
-    parameter = leaf()
-    give(parameter, [1.0, bad, 2.0])
-    with pytest.raises(FloatingPointError, match=r"norm is (nan|inf): run .* detect_anomaly"):
-        optim.clip_grad_norm([parameter], 1.0)
-    np.testing.assert_array_equal(parameter.grad, [1.0, bad, 2.0])
-
-
-def test_clip_grad_value_cuts_each_entry():
-    parameter = leaf()
-    give(parameter, [3.0, -4.0, 0.25])
-    optim.clip_grad_value({"w": parameter}, 0.5)
-    np.testing.assert_array_equal(parameter.grad, [0.5, -0.5, 0.25])
-
-
-@pytest.mark.parametrize("clip", [optim.clip_grad_norm, optim.clip_grad_value])
-def test_clipping_refuses_a_limit_below_0(clip):
-    with pytest.raises(ValueError, match="is a finite number, at least 0; got -1"):
-        clip([leaf()], -1)
 
 
 def test_nothing_touches_numpys_global_state():
