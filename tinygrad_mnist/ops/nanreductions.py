@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_mnist.operation import op
+from tinygrad_mnist.ops import reductions
 from tinygrad_mnist.ops.reductions import (
-    EXTREMES,
-    SUMS,
-    VARIANCES,
-    delta,
     extreme_rule,
     given,
     mean_rule,
@@ -24,7 +21,7 @@ from tinygrad_mnist.ops.reductions import (
 )
 
 if TYPE_CHECKING:
-    from tinygrad_mnist.graph import Array
+    from tinygrad_mnist.operation import Op
     from tinygrad_mnist.ops.reductions import Axes
 
 
@@ -33,55 +30,33 @@ def _present(a: Any, where: Any) -> Any:
     return np.logical_and(where, ~np.isnan(a))
 
 
+def _passing_over_nan(namesake: Op, doc: str) -> Op:
+    """Return an op that takes what its namesake takes, and is tested at the same cases."""
+    function = getattr(np, f"nan{namesake.name}")
+
+    def forward(*args: Any, where: Any = True, **options: Any) -> Any:
+        return function(*args, **given(where, **options))
+
+    forward.__name__, forward.__doc__ = function.__name__, doc
+    forward.__signature__ = namesake.signature  # type: ignore[attr-defined]
+    return op(forward, selects=True, cases=namesake.cases, implements=(function,))
+
+
 # Sums, products and means -------------------------------------------------------------------------
 
-
-@op(selects=True, cases=SUMS, implements=(np.nansum,))
-def nansum(
-    a: Array,
-    axis: Axes = None,
-    dtype: Any = None,
-    *,
-    keepdims: bool = False,
-    initial: float | None = None,
-    where: Any = True,
-) -> Array:
-    """Add up the entries that are not NaN."""
-    return np.nansum(a, axis, dtype, keepdims=keepdims, **given(where, initial=initial))
-
-
+nansum = _passing_over_nan(reductions.sum, "Add up the entries that are not NaN.")
 nansum.defvjp(
     a=lambda g, a, axis, keepdims, where: shared_out(g, a.shape, axis, keepdims, _present(a, where))
 )
 
-
-@op(selects=True, cases=SUMS, implements=(np.nanprod,))
-def nanprod(
-    a: Array,
-    axis: Axes = None,
-    dtype: Any = None,
-    *,
-    keepdims: bool = False,
-    initial: float | None = None,
-    where: Any = True,
-) -> Array:
-    """Multiply the entries that are not NaN."""
-    return np.nanprod(a, axis, dtype, keepdims=keepdims, **given(where, initial=initial))
-
-
+nanprod = _passing_over_nan(reductions.prod, "Multiply the entries that are not NaN.")
 nanprod.defvjp(
     a=lambda g, a, axis, initial, where: prod_rule(g, a, axis, initial, _present(a, where))
 )
 
-
-@op(selects=True, cases=SUMS, implements=(np.nanmean,))
-def nanmean(
-    a: Array, axis: Axes = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True
-) -> Array:
-    """Return the arithmetic mean of the entries that are not NaN."""
-    return np.nanmean(a, axis, dtype, keepdims=keepdims, **given(where))
-
-
+nanmean = _passing_over_nan(
+    reductions.mean, "Return the arithmetic mean of the entries that are not NaN."
+)
 nanmean.defvjp(
     a=lambda g, a, axis, keepdims, where: mean_rule(g, a.shape, axis, keepdims, _present(a, where))
 )
@@ -121,43 +96,12 @@ def _std_rule(
     return np.where(spread(np.isnan(out), axis, keepdims), 0, slope)
 
 
-@op(selects=True, cases=VARIANCES, implements=(np.nanvar,))
-def nanvar(
-    a: Array,
-    axis: Axes = None,
-    dtype: Any = None,
-    *,
-    ddof: float = 0,
-    keepdims: bool = False,
-    where: Any = True,
-    mean: Array | None = None,
-    correction: float | None = None,
-) -> Array:
-    """Return the variance of the entries that are not NaN."""
-    ddof = delta(ddof, correction)
-    return np.nanvar(a, axis, dtype, ddof=ddof, keepdims=keepdims, **given(where, mean=mean))
-
-
+nanvar = _passing_over_nan(reductions.var, "Return the variance of the entries that are not NaN.")
 nanvar.defvjp(a=_var_rule, mean=negated(_var_rule))
 
-
-@op(selects=True, cases=VARIANCES, implements=(np.nanstd,))
-def nanstd(
-    a: Array,
-    axis: Axes = None,
-    dtype: Any = None,
-    *,
-    ddof: float = 0,
-    keepdims: bool = False,
-    where: Any = True,
-    mean: Array | None = None,
-    correction: float | None = None,
-) -> Array:
-    """Return the standard deviation of the entries that are not NaN."""
-    ddof = delta(ddof, correction)
-    return np.nanstd(a, axis, dtype, ddof=ddof, keepdims=keepdims, **given(where, mean=mean))
-
-
+nanstd = _passing_over_nan(
+    reductions.std, "Return the standard deviation of the entries that are not NaN."
+)
 nanstd.defvjp(a=_std_rule, mean=negated(_std_rule))
 
 # Extremes -----------------------------------------------------------------------------------------
@@ -167,23 +111,8 @@ def _extreme_rule(g: Any, a: Any, out: Any, axis: Axes, keepdims: bool, where: A
     return extreme_rule(g, a, out, axis, keepdims, _present(a, where))
 
 
-@op(selects=True, cases=EXTREMES, implements=(np.nanmax,))
-def nanmax(
-    a: Array, axis: Axes = None, *, keepdims: bool = False, initial: Any = None, where: Any = True
-) -> Array:
-    """Return the largest entry that is not NaN."""
-    return np.nanmax(a, axis, keepdims=keepdims, **given(where, initial=initial))
-
-
+nanmax = _passing_over_nan(reductions.max, "Return the largest entry that is not NaN.")
 nanmax.defvjp(a=_extreme_rule)
 
-
-@op(selects=True, cases=EXTREMES, implements=(np.nanmin,))
-def nanmin(
-    a: Array, axis: Axes = None, *, keepdims: bool = False, initial: Any = None, where: Any = True
-) -> Array:
-    """Return the smallest entry that is not NaN."""
-    return np.nanmin(a, axis, keepdims=keepdims, **given(where, initial=initial))
-
-
+nanmin = _passing_over_nan(reductions.min, "Return the smallest entry that is not NaN.")
 nanmin.defvjp(a=_extreme_rule)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tinygrad_mnist.graph import Array
+    from tinygrad_mnist.operation import Op
     from tinygrad_mnist.ops.reductions import Axes
 
 # Where an entry stands ----------------------------------------------------------------------------
@@ -160,43 +161,72 @@ def _q_rule(
 
 # Medians ------------------------------------------------------------------------------------------
 
+
+def _median(numpys: Callable[..., Any], doc: str, **options: Any) -> Op:
+    """Return an op of NumPy's function."""
+
+    def forward(
+        a: Array,
+        axis: Axes = None,
+        *,
+        overwrite_input: bool = False,  # noqa: ARG001 - never
+        keepdims: bool = False,
+    ) -> Array:
+        return numpys(a, axis, keepdims=keepdims)
+
+    forward.__name__, forward.__doc__ = numpys.__name__, doc
+    return op(forward, implements=(numpys,), **options).defvjp(
+        a=lambda g, a, axis: _entries_rule(numpys, g, a, None, axis)
+    )
+
+
 _MEDIANS: tuple[dict[str, Any], ...] = (
     {"shapes": "(…)"},
     {"axis": 0, "shapes": "(n,…)"},
     {"axis": (0, -1), "keepdims": True, "shapes": "(2,n,3)"},
 )
 
-
-@op(cases=_MEDIANS, implements=(np.median,))
-def median(
-    a: Array,
-    axis: Axes = None,
-    *,
-    overwrite_input: bool = False,  # noqa: ARG001 - never
-    keepdims: bool = False,
-) -> Array:
-    """Return the middle entry in order, or the mean of the two in the middle."""
-    return np.median(a, axis, keepdims=keepdims)
-
-
-median.defvjp(a=lambda g, a, axis: _entries_rule(np.median, g, a, None, axis))
-
-
-@op(selects=True, cases=_MEDIANS[1:2], implements=(np.nanmedian,))
-def nanmedian(
-    a: Array,
-    axis: Axes = None,
-    *,
-    overwrite_input: bool = False,  # noqa: ARG001 - never
-    keepdims: bool = False,
-) -> Array:
-    """Return the middle of the entries that are not NaN, or the mean of the two in the middle."""
-    return np.nanmedian(a, axis, keepdims=keepdims)
-
-
-nanmedian.defvjp(a=lambda g, a, axis: _entries_rule(np.nanmedian, g, a, None, axis))
+median = _median(
+    np.median,
+    "Return the middle entry in order, or the mean of the two in the middle.",
+    cases=_MEDIANS,
+)
+nanmedian = _median(
+    np.nanmedian,
+    "Return the middle of the entries that are not NaN, or the mean of the two in the middle.",
+    cases=_MEDIANS[1:2],
+    selects=True,
+)
 
 # Quantiles ----------------------------------------------------------------------------------------
+
+
+def _quantile(numpys: Callable[..., Any], doc: str, scale: float = 1.0, **options: Any) -> Op:
+    """Return an op of NumPy's function, where `q` of all entries is 1 / `scale`."""
+
+    def forward(
+        a: Array,
+        q: Array,
+        axis: Axes = None,
+        *,
+        overwrite_input: bool = False,  # noqa: ARG001 - never
+        method: Any = "linear",
+        keepdims: bool = False,
+        weights: Array | None = None,
+    ) -> Array:
+        return numpys(a, q, axis, method=method, keepdims=keepdims, weights=weights)
+
+    forward.__name__, forward.__doc__ = numpys.__name__, doc
+    return op(forward, implements=(numpys,), **options).defvjp(
+        a=lambda g, a, q, axis, method, weights: _entries_rule(
+            numpys, g, a, q, axis, weights, method=method, scale=scale
+        ),
+        q=lambda g, a, q, axis, method, weights: _q_rule(
+            numpys, g, a, q, axis, weights, method, scale
+        ),
+        weights=None,
+    )
+
 
 _QUANTILES: tuple[dict[str, Any], ...] = (
     {"q": 0.3, "shapes": "(…)"},
@@ -210,104 +240,27 @@ _PERCENTILES: tuple[dict[str, Any], ...] = (
     {"domain": {"a": (-10, 10), "q": (45, 55)}, "method": "weibull", "shapes": "(4),()"},
 )
 
-
-@op(cases=_QUANTILES, implements=(np.quantile,))
-def quantile(
-    a: Array,
-    q: Array,
-    axis: Axes = None,
-    *,
-    overwrite_input: bool = False,  # noqa: ARG001 - never
-    method: Any = "linear",
-    keepdims: bool = False,
-    weights: Array | None = None,
-) -> Array:
-    """Return the value that a part `q` of the entries, between 0 and 1, lies below."""
-    return np.quantile(a, q, axis, method=method, keepdims=keepdims, weights=weights)
-
-
-quantile.defvjp(
-    a=lambda g, a, q, axis, method, weights: _entries_rule(
-        np.quantile, g, a, q, axis, weights, method=method
-    ),
-    q=lambda g, a, q, axis, method, weights: _q_rule(np.quantile, g, a, q, axis, weights, method),
-    weights=None,
+quantile = _quantile(
+    np.quantile,
+    "Return the value that a part `q` of the entries, between 0 and 1, lies below.",
+    cases=_QUANTILES,
 )
-
-
-@op(cases=_PERCENTILES, implements=(np.percentile,))
-def percentile(
-    a: Array,
-    q: Array,
-    axis: Axes = None,
-    *,
-    overwrite_input: bool = False,  # noqa: ARG001 - never
-    method: Any = "linear",
-    keepdims: bool = False,
-    weights: Array | None = None,
-) -> Array:
-    """Return the value that `q` percent of the entries lie below."""
-    return np.percentile(a, q, axis, method=method, keepdims=keepdims, weights=weights)
-
-
-percentile.defvjp(
-    a=lambda g, a, q, axis, method, weights: _entries_rule(
-        np.percentile, g, a, q, axis, weights, method=method, scale=0.01
-    ),
-    q=lambda g, a, q, axis, method, weights: _q_rule(
-        np.percentile, g, a, q, axis, weights, method, 0.01
-    ),
-    weights=None,
+percentile = _quantile(
+    np.percentile,
+    "Return the value that `q` percent of the entries lie below.",
+    scale=0.01,
+    cases=_PERCENTILES,
 )
-
-
-@op(selects=True, cases=_QUANTILES[1:4:2], implements=(np.nanquantile,))
-def nanquantile(
-    a: Array,
-    q: Array,
-    axis: Axes = None,
-    *,
-    overwrite_input: bool = False,  # noqa: ARG001 - never
-    method: Any = "linear",
-    keepdims: bool = False,
-    weights: Array | None = None,
-) -> Array:
-    """Return the quantiles of the entries that are not NaN."""
-    return np.nanquantile(a, q, axis, method=method, keepdims=keepdims, weights=weights)
-
-
-nanquantile.defvjp(
-    a=lambda g, a, q, axis, method, weights: _entries_rule(
-        np.nanquantile, g, a, q, axis, weights, method=method
-    ),
-    q=lambda g, a, q, axis, method, weights: _q_rule(
-        np.nanquantile, g, a, q, axis, weights, method
-    ),
-    weights=None,
+nanquantile = _quantile(
+    np.nanquantile,
+    "Return the quantiles of the entries that are not NaN.",
+    cases=_QUANTILES[1:4:2],
+    selects=True,
 )
-
-
-@op(selects=True, cases=_PERCENTILES[1:], implements=(np.nanpercentile,))
-def nanpercentile(
-    a: Array,
-    q: Array,
-    axis: Axes = None,
-    *,
-    overwrite_input: bool = False,  # noqa: ARG001 - never
-    method: Any = "linear",
-    keepdims: bool = False,
-    weights: Array | None = None,
-) -> Array:
-    """Return the percentiles of the entries that are not NaN."""
-    return np.nanpercentile(a, q, axis, method=method, keepdims=keepdims, weights=weights)
-
-
-nanpercentile.defvjp(
-    a=lambda g, a, q, axis, method, weights: _entries_rule(
-        np.nanpercentile, g, a, q, axis, weights, method=method, scale=0.01
-    ),
-    q=lambda g, a, q, axis, method, weights: _q_rule(
-        np.nanpercentile, g, a, q, axis, weights, method, 0.01
-    ),
-    weights=None,
+nanpercentile = _quantile(
+    np.nanpercentile,
+    "Return the percentiles of the entries that are not NaN.",
+    scale=0.01,
+    cases=_PERCENTILES[1:],
+    selects=True,
 )
