@@ -174,10 +174,11 @@ def _median(numpys: Callable[..., Any], doc: str, **options: Any) -> Op:
     ) -> Array:
         return numpys(a, axis, keepdims=keepdims)
 
+    def entries(g: Any, a: Any, axis: Axes) -> Any:
+        return _entries_rule(numpys, g, a, None, axis)
+
     forward.__name__, forward.__doc__ = numpys.__name__, doc
-    return op(forward, implements=(numpys,), **options).defvjp(
-        a=lambda g, a, axis: _entries_rule(numpys, g, a, None, axis)
-    )
+    return op(forward, implements=(numpys,), **options).defvjp(a=entries)
 
 
 _MEDIANS: tuple[dict[str, Any], ...] = (
@@ -216,16 +217,15 @@ def _quantile(numpys: Callable[..., Any], doc: str, scale: float = 1.0, **option
     ) -> Array:
         return numpys(a, q, axis, method=method, keepdims=keepdims, weights=weights)
 
+    def entries(g: Any, a: Any, q: Any, axis: Axes, method: str, weights: Any) -> Any:
+        return _entries_rule(numpys, g, a, q, axis, weights, method=method, scale=scale)
+
+    def places(g: Any, a: Any, q: Any, axis: Axes, method: str, weights: Any) -> Any:
+        return _q_rule(numpys, g, a, q, axis, weights, method, scale)
+
     forward.__name__, forward.__doc__ = numpys.__name__, doc
-    return op(forward, implements=(numpys,), **options).defvjp(
-        a=lambda g, a, q, axis, method, weights: _entries_rule(
-            numpys, g, a, q, axis, weights, method=method, scale=scale
-        ),
-        q=lambda g, a, q, axis, method, weights: _q_rule(
-            numpys, g, a, q, axis, weights, method, scale
-        ),
-        weights=None,
-    )
+    made = op(forward, implements=(numpys,), **options)
+    return made.defvjp(a=entries, q=places, weights=None)
 
 
 _QUANTILES: tuple[dict[str, Any], ...] = (
