@@ -106,6 +106,11 @@ def test_no_import_inside_the_package_goes_through_its_front_door():
             assert "tinygrad_mnist" not in imports(module, path), module
 
 
+def test_op_tensor_and_grad_are_read_in_one_sitting():
+    files = ("operation.py", "tensor.py", "autograd.py")
+    assert sum(len((ROOT / file).read_text("utf-8").splitlines()) for file in files) <= 700
+
+
 PUBLIC = {
     "Tensor", "op", "grad", "value_and_grad", "vjp", "jvp", "hvp", "jacobian", "hessian",
     "no_grad", "checkpoint", "map_gradient", "detect_anomaly", "gradcheck", "draw",

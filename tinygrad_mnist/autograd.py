@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,32 +11,19 @@ from tinygrad_mnist.engine import leading, propagate, seed
 from tinygrad_mnist.graph import Array, next_index
 from tinygrad_mnist.nested import leaves_as
 from tinygrad_mnist.tensor import Tensor, as_array, raw
-from tinygrad_mnist.traces import Trace, recording
+from tinygrad_mnist.traces import (
+    Trace,
+    arguments,
+    check_number,
+    check_real,
+    is_one,
+    matching,
+    numbers,
+    recording,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-
-def _is_one(argnums: Any) -> bool:
-    return not isinstance(argnums, (list, tuple, range))
-
-
-def _numbers(argnums: int | Sequence[int], args: Sequence[Any], what: str) -> list[int]:
-    """Return argument numbers as a list of non-negative ones; refuse those that are not there."""
-    several: Any = [argnums] if _is_one(argnums) else argnums
-    if any(isinstance(n, bool) or not hasattr(n, "__index__") for n in several):
-        raise TypeError(f"{what} takes argnums, an integer or several; got {argnums!r}")
-    wanted = [operator.index(n) for n in several]
-    for n in wanted:
-        if not -len(args) <= n < len(args):
-            raise ValueError(
-                f"{what} with argnums={argnums} needs that positional argument, but the function "
-                f"was called with {len(args)}"
-            )
-    numbers = [n % len(args) for n in wanted]
-    if len(set(numbers)) < len(numbers):
-        raise ValueError(f"{what} with argnums={argnums} names one argument twice")
-    return numbers
 
 
 def value_and_grad(
@@ -69,35 +55,14 @@ def value_and_grad(
 
     @functools.wraps(f)
     def wrapped(*args: Any, **keywords: Any) -> tuple[Any, Any]:
-        trace = Trace(f, args, _numbers(argnums, args, "grad"), keywords)
-        _check_number(trace.outputs)
+        trace = Trace(f, args, numbers(argnums, args, "grad"), keywords)
+        check_number(trace.outputs)
         out = trace.outputs[0]
         seed = np.ones_like(out._value) if isinstance(out, Tensor) else None
         grads = trace.per_argument(trace.pull([seed], free=True))
-        return trace.value(), grads[0] if _is_one(argnums) else grads
+        return trace.value(), grads[0] if is_one(argnums) else grads
 
     return wrapped
-
-
-def _check_number(outputs: Sequence[Any]) -> None:
-    """Refuse what `grad` can't differentiate: anything but one real number."""
-    if not outputs:
-        raise TypeError("grad needs a function that returns a number; it returned None")
-    shapes = ", ".join(str(np.shape(raw(o))) for o in outputs)
-    if len(outputs) != 1 or np.size(raw(outputs[0])) != 1:
-        raise ValueError(
-            f"grad needs a function that returns a single number; it returned shape {shapes}: use "
-            "jacobian or vjp, or reduce it with .sum()"
-        )
-    _check_real(outputs, "grad")
-
-
-def _check_real(outputs: Sequence[Any], what: str) -> None:
-    if any(isinstance(o, Tensor) and o.dtype.kind == "c" for o in outputs):
-        raise TypeError(
-            f"{what} needs a function with real results; it returned complex numbers: take np.abs, "
-            "np.real or np.imag of them"
-        )
 
 
 def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
@@ -138,20 +103,10 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[Any
     trace = Trace(f, xs, range(len(xs)))
 
     def pull(cotangent: Any) -> tuple[Any, ...]:
-        cotangents, tracked = _matching(cotangent, trace, "cotangent")
+        cotangents, tracked = matching(cotangent, trace, "cotangent")
         return trace.per_argument(trace.pull(cotangents, record=trace.record or tracked))
 
     return trace.value(read_only=True), pull
-
-
-def _matching(tree: Any, trace: Trace, what: str) -> tuple[list[Any], bool]:
-    """Return the cotangents of a trace's results, checked, and whether one is tracked."""
-    leaves = leaves_as(trace.rebuild_out(trace.outputs), tree, f"the {what}")
-    checked = [
-        seed(o, g, what) if isinstance(o, Tensor) else None
-        for o, g in zip(trace.outputs, leaves, strict=True)
-    ]
-    return checked, any(isinstance(g, Tensor) and g.requires_grad for g in checked)
 
 
 def jvp(f: Callable[..., Any], xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -172,9 +127,9 @@ def jvp(f: Callable[..., Any], xs: Sequence[Any], tangents: Sequence[Any]) -> tu
     ----------
     .. [1] J. Townsend, "A new trick for calculating Jacobian vector products", 2017.
     """
-    xs, tangents = _arguments(xs), _arguments(tangents)
+    xs, tangents = arguments(xs), arguments(tangents)
     trace = Trace(f, xs, range(len(xs)))
-    _check_real(trace.outputs, "jvp")
+    check_real(trace.outputs, "jvp")
     along = leaves_as(trace.per_argument(trace.inputs), tangents, "the tuple of tangents")
     pushes = [seed(t, v, "tangent") for t, v in zip(trace.inputs, along, strict=True)]
     record = trace.record or any(isinstance(v, Tensor) and v.requires_grad for v in pushes)
@@ -205,10 +160,6 @@ def _generic(like: Array) -> Array:
     return 1 + np.cos(count) / 4
 
 
-def _arguments(xs: Any) -> tuple[Any, ...]:
-    return tuple(xs) if isinstance(xs, (tuple, list)) else (xs,)
-
-
 def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
     """Return the Hessian of ``f`` at `x` times `v`, without the Hessian.
 
@@ -235,8 +186,8 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
 
     @functools.wraps(f)
     def wrapped(*args: Any, **keywords: Any) -> Any:
-        trace = Trace(f, args, _numbers(argnums, args, "jacobian"), keywords)
-        _check_real(trace.outputs, "jacobian")
+        trace = Trace(f, args, numbers(argnums, args, "jacobian"), keywords)
+        check_real(trace.outputs, "jacobian")
         blocks = []
         for k, out in enumerate(trace.outputs):
             shape = np.shape(raw(out))
@@ -254,7 +205,7 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
                 for n, t in enumerate(trace.inputs)
             ]
             inside = trace.per_argument(columns)
-            blocks.append(inside[0] if _is_one(argnums) else inside)
+            blocks.append(inside[0] if is_one(argnums) else inside)
         return trace.rebuild_out(blocks)
 
     return wrapped

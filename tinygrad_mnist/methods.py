@@ -1,25 +1,118 @@
-"""The types of a Tensor's operators and methods; they are ops, which `ops` gives to the class."""
+"""What a Tensor has of an array: its properties, Python's protocols, and methods, which are ops."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 from tinygrad_mnist.graph import Box
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import numpy as np
+    from collections.abc import Iterator, Sequence
 
     Axis = int | Sequence[int] | None
     Plain = np.ndarray[Any, Any]
 
 
 class Methods(Box):
-    """What type checkers know; it is empty when the program runs."""
+    """All that looks at the array alone; `Tensor` adds what tracking needs."""
 
     __slots__ = ()
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self._value.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of its numbers."""
+        return self._value.dtype  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._value.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return self._value.size  # type: ignore[no-any-return]
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one entry."""
+        return self._value.itemsize  # type: ignore[no-any-return]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all entries."""
+        return self._value.nbytes  # type: ignore[no-any-return]
+
+    def item(self, *args: Any) -> Any:
+        """Return one entry as a Python number."""
+        return self._value.item(*args)
+
+    def tolist(self) -> Any:
+        """Return nested lists of Python numbers."""
+        return self._value.tolist()
+
+    # Python's protocols
+
+    def __repr__(self) -> str:
+        data = self._value
+        array = isinstance(data, (np.ndarray, np.generic))
+        body = (
+            np.array2string(np.asarray(data), separator=", ", prefix="Tensor(") if array else data
+        )
+        shape = f", shape={self.shape}" if not self.size and self.ndim != 1 else ""
+        dtype = "" if self.dtype == np.float64 else f", dtype={self.dtype}"
+        tracked = ", requires_grad=True" if self._node is not None else ""
+        return f"Tensor({body}{shape}{dtype}{tracked})"
+
+    def _repr_html_(self) -> str | None:
+        from tinygrad_mnist import notebook  # where a notebook asks for it
+
+        return notebook.tensor(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(self._value.item() if self.ndim == 0 else self._value, spec)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of a 0-d Tensor")
+        return len(self._value)
+
+    def __iter__(self) -> Iterator[Self]:
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d Tensor")
+        return (self[k] for k in range(len(self)))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(np.any(self == value))
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __float__(self) -> float:
+        return float(self._value)
+
+    def __int__(self) -> int:
+        return int(self._value)
+
+    def __complex__(self) -> complex:
+        return complex(self._value)
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise TypeError(f"a Tensor of {self.dtype} is no integer, so it can't be an index")
+        return self._value.__index__()  # type: ignore[no-any-return]
+
+    # Operators and methods are ops: `ops/__init__.py` installs them, and these are their types.
     if TYPE_CHECKING:
         T: Self
         imag: Self

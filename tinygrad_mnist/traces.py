@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import operator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.engine import leading, propagate
+from tinygrad_mnist.engine import leading, propagate, seed
 from tinygrad_mnist.graph import Array, current_mode, next_index
-from tinygrad_mnist.nested import flatten
+from tinygrad_mnist.nested import flatten, leaves_as
 from tinygrad_mnist.operation import op
 from tinygrad_mnist.switches import Switch
-from tinygrad_mnist.tensor import Tensor, as_array
+from tinygrad_mnist.tensor import Tensor, as_array, raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -114,3 +115,66 @@ class Trace:
 def recording() -> AbstractContextManager[None]:
     """Record even under `no_grad`: a derivative needs its own graph."""
     return nullcontext() if current_mode().recording else Switch(recording=True)
+
+
+# What derivatives are given, checked --------------------------------------------------------------
+
+
+def is_one(argnums: Any) -> bool:
+    """Return whether one argument is meant, not a sequence of them."""
+    return not isinstance(argnums, (list, tuple, range))
+
+
+def numbers(argnums: int | Sequence[int], args: Sequence[Any], what: str) -> list[int]:
+    """Return argument numbers as a list of non-negative ones; refuse those that are not there."""
+    several: Any = [argnums] if is_one(argnums) else argnums
+    if any(isinstance(n, bool) or not hasattr(n, "__index__") for n in several):
+        raise TypeError(f"{what} takes argnums, an integer or several; got {argnums!r}")
+    wanted = [operator.index(n) for n in several]
+    for n in wanted:
+        if not -len(args) <= n < len(args):
+            raise ValueError(
+                f"{what} with argnums={argnums} needs that positional argument, but the function "
+                f"was called with {len(args)}"
+            )
+    places = [n % len(args) for n in wanted]
+    if len(set(places)) < len(places):
+        raise ValueError(f"{what} with argnums={argnums} names one argument twice")
+    return places
+
+
+def check_number(outputs: Sequence[Any]) -> None:
+    """Refuse what `grad` can't differentiate: anything but one real number."""
+    if not outputs:
+        raise TypeError("grad needs a function that returns a number; it returned None")
+    shapes = ", ".join(str(np.shape(raw(o))) for o in outputs)
+    if len(outputs) != 1 or np.size(raw(outputs[0])) != 1:
+        raise ValueError(
+            f"grad needs a function that returns a single number; it returned shape {shapes}: use "
+            "jacobian or vjp, or reduce it with .sum()"
+        )
+    check_real(outputs, "grad")
+
+
+def check_real(outputs: Sequence[Any], what: str) -> None:
+    """Refuse complex results."""
+    if any(isinstance(o, Tensor) and o.dtype.kind == "c" for o in outputs):
+        raise TypeError(
+            f"{what} needs a function with real results; it returned complex numbers: take np.abs, "
+            "np.real or np.imag of them"
+        )
+
+
+def matching(tree: Any, trace: Trace, what: str) -> tuple[list[Any], bool]:
+    """Return the cotangents of a trace's results, checked, and whether one is tracked."""
+    leaves = leaves_as(trace.rebuild_out(trace.outputs), tree, f"the {what}")
+    checked = [
+        seed(o, g, what) if isinstance(o, Tensor) else None
+        for o, g in zip(trace.outputs, leaves, strict=True)
+    ]
+    return checked, any(isinstance(g, Tensor) and g.requires_grad for g in checked)
+
+
+def arguments(xs: Any) -> tuple[Any, ...]:
+    """Return arguments as a tuple, one alone too."""
+    return tuple(xs) if isinstance(xs, (tuple, list)) else (xs,)
