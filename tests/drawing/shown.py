@@ -43,3 +43,23 @@ def svg(picture):
 
 def texts(picture):
     return ["".join(element.itertext()) for element in svg(picture).iter() if element.text]
+
+
+def lanes(picture):
+    """Return the names of the nodes in each outermost box, in the order of the source."""
+    found, inside = {}, []
+    for line in picture.source.splitlines():
+        if match := re.match(r"\t*subgraph (cluster_\d+) ", line):
+            inside.append(match[1])
+        elif line.strip() == "}" and inside:
+            inside.pop()
+        elif inside and (match := re.match(r"\t*(n\d+) \[label", line)):
+            found.setdefault(inside[0], set()).add(match[1])
+    return list(found.values())
+
+
+def spans(plain, nodes):
+    """Return where each set of nodes starts and ends from left to right, in a plain layout."""
+    places = re.findall(r"^node (n\d+) (\S+) \S+ (\S+)", plain, re.MULTILINE)
+    ends = {name: (float(x) - float(w) / 2, float(x) + float(w) / 2) for name, x, w in places}
+    return [(min(ends[n][0] for n in some), max(ends[n][1] for n in some)) for some in nodes]

@@ -1,12 +1,15 @@
 """Passes of reverse mode beside the forward: lanes, rules, what was saved."""
 
+import functools
+import itertools
 import re
 
+import graphviz
 import numpy as np
 import pytest
 
 from tests.drawing import subjects
-from tests.drawing.shown import boxes, edges, labels, leaf
+from tests.drawing.shown import boxes, edges, labels, lanes, leaf, spans
 from tinygrad_mnist import Tensor, draw, grad, nn, ops
 
 
@@ -23,10 +26,34 @@ def dashed(picture):
     return {(nodes[a], nodes[b]) for a, b in found}
 
 
+def in_order(picture, plain):
+    places = spans(plain, lanes(picture))
+    return all(end < start for (_, end), (start, _) in itertools.pairwise(places))
+
+
 def dotted(picture):
     nodes = labels(picture)
-    found = re.findall(r'^\t(n\d+) -> (n\d+) \[style="dotted"', picture.source, re.MULTILINE)
+    found = re.findall(r'^\t//\t(n\d+) -> (n\d+) \[style="dotted"', picture.source, re.MULTILINE)
     return {(nodes[a], nodes[b]) for a, b in found}
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("subject", sorted(set(subjects.SUBJECTS) - {"anomaly", "difference"}))
+@pytest.mark.parametrize("program", ["dot", "graphviz-pure"])
+def test_lanes_stand_side_by_side_in_their_order(subject, order, program, monkeypatch):
+    monkeypatch.setattr(subjects, "draw", functools.partial(draw, order=order))
+    picture = subjects.SUBJECTS[subject]()
+    if program != "dot":
+        monkeypatch.setenv("PATH", "")
+    assert in_order(picture, picture.pipe("plain", encoding="utf-8"))
+
+
+@pytest.mark.parametrize("subject", ["attention", "gradient", "second_derivative"])
+def test_dot_alone_keeps_the_order_of_lanes_too(subject, monkeypatch):
+    monkeypatch.setattr(subjects, "draw", functools.partial(draw, order=2))
+    picture = subjects.SUBJECTS[subject]()
+    source = graphviz.Source(picture.source)
+    assert in_order(picture, source.pipe("plain", encoding="utf-8", quiet=True))
 
 
 def test_without_an_order_there_are_no_lanes():
@@ -39,7 +66,7 @@ def test_the_first_order_adds_a_lane_with_the_rules_in_it():
     x, y = product()
     picture = draw(y, order=1)
     assert boxes(picture)[:2] == ["forward", "backward"]
-    assert {"1 * x", "∂x scalar", "∂sin y * cos(x)"} <= set(labels(picture).values())
+    assert {"1 * x", "∂x scalar", "∂ of sin g * cos(x) y * cos(x)"} <= set(labels(picture).values())
     assert "dashed: what a gradient rule saved; dotted: whose rule it is" in picture.source
     assert x.grad is None
 
@@ -48,7 +75,7 @@ def test_dashed_edges_are_what_rules_saved():
     _, y = product()
     saved = dashed(draw(y, order=1))
     assert saved == {
-        ("x scalar", "1 * x"), ("sin(x)", "1 * y"), ("x scalar", "∂sin y * cos(x)"),
+        ("x scalar", "1 * x"), ("sin(x)", "1 * y"), ("x scalar", "∂ of sin g * cos(x) y * cos(x)"),
     }  # fmt: skip
 
 
@@ -67,12 +94,15 @@ def test_what_a_rule_looks_at_without_recording_it_is_dashed_too():
     w = leaf(2, 2)
     loss = ops.relu(np.ones((3, 2)) @ w).sum()
     saved = dashed(draw(loss, order=1))
-    assert any(a.startswith("relu") and b.startswith("∂relu") for a, b in saved)
+    assert any(a.startswith("relu") and b.startswith("∂ of relu") for a, b in saved)
 
 
 def test_dotted_edges_tie_each_rule_to_its_operation():
     _, y = product()
-    assert dotted(draw(y, order=1)) == {("sin(x)", "∂sin y * cos(x)"), ("y * x", "1 * y")}
+    assert dotted(draw(y, order=1)) == {
+        ("sin(x)", "∂ of sin g * cos(x) y * cos(x)"),
+        ("y * x", "1 * y"),
+    }
 
 
 def test_the_second_order_adds_a_lane_for_the_gradient_of_the_gradient():
@@ -81,7 +111,7 @@ def test_the_second_order_adds_a_lane_for_the_gradient_of_the_gradient():
     assert boxes(picture)[:2] == ["forward", "backward"]
     assert "backward of backward" in boxes(picture)
     shown = labels(picture).values()
-    assert {"v scalar, direction", "∂∂x scalar", "∂cos -y * sin(x)"} <= set(shown)
+    assert {"v scalar, direction", "∂∂x scalar", "∂ of cos -g * sin(x) -y * sin(x)"} <= set(shown)
 
 
 def test_lanes_of_a_derivative_that_the_function_takes_itself():
@@ -139,6 +169,15 @@ def test_drawing_gradients_writes_none_and_keeps_the_graph():
     assert x.grad is None
     y.backward()
     assert x.grad == pytest.approx(np.sin(2) + 2 * np.cos(2))
+
+
+def test_what_a_pass_does_to_its_own_direction_is_in_its_lane():
+    w = leaf(3, 2)
+    picture = draw((np.tanh(np.ones((4, 3)) @ w) * w.sum()).sum(), order=2)
+    forward, *_ = lanes(picture)
+    shown = labels(picture)
+    assert not any(shown[name].startswith("reshape") for name in forward)
+    assert set().union(*lanes(picture)) == set(shown)
 
 
 def test_a_loss_without_second_derivatives_has_an_empty_second_lane():

@@ -105,18 +105,3 @@ def test_a_png_of_absurd_size_is_refused(monkeypatch, tmp_path):
     ):
         draw(leaf(2), file=tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_layout_that_fails_over_unseen_edges_is_done_without_them(monkeypatch):
-    tried = []
-
-    def loses_edges(source, engine, kind):
-        tried.append(source)
-        if "invis" in source:
-            raise NoRenderer("lost lane1 n7 edge")
-        return b"drawn"
-
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(rendering, "_pipe_pure", loses_edges)
-    assert draw(leaf(2).sum(), order=1).pipe("svg") == b"drawn"
-    assert len(tried) == 2

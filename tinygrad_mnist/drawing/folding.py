@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tinygrad_mnist.drawing.formulas import join_formulas
 from tinygrad_mnist.drawing.leaves import list_leaves, scope_leaves
 from tinygrad_mnist.drawing.repeats import join_repeats
+from tinygrad_mnist.drawing.reshapes import fold_reshapes
 from tinygrad_mnist.drawing.vertices import (
     ELSEWHERE,
     LEAVES,
@@ -46,6 +47,7 @@ def fold(graph: Graph, depth: int | None = None, collapse: Collapse = None) -> N
         files, or a function that says so of a `Scope`.
     """
     join_repeats(graph)
+    fold_reshapes(graph)
     if not any(v.scope for v in graph.vertices):
         leave_out_middle(graph, 50 * BUDGET)  # far more than formulas can join: only for speed
     scope_leaves(graph)

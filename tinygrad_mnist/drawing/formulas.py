@@ -34,17 +34,22 @@ def formula_of(op: Op, arguments: Sequence[Any], values: Mapping[str, Any]) -> A
     if op.name == "dot" and all(len(a.shape) <= 2 for a in arguments if isinstance(a, Vertex)):
         return "matmul", arguments
     source = arguments[0] if arguments else None
-    if isinstance(source, Vertex) and op.name in {"transpose", "swapaxes", "matrix_transpose"}:
-        axes = values.get("axes"), values.get("axis1"), values.get("axis2")
-        ndim = len(source.shape)
-        last = {ndim - 1, ndim - 2}
-        if op.name == "swapaxes":
-            turns = ndim > 1 and {k % ndim for k in axes[1:] if isinstance(k, int)} == last
-        else:
-            turns = axes[0] is None and (ndim == 2 or op.name == "matrix_transpose")
-        if turns:
-            return "T" if ndim == 2 else "mT", (source,)
+    if isinstance(source, Vertex) and _turns(op.name, len(source.shape), values):
+        return "T" if len(source.shape) == 2 else "mT", (source,)
     return None
+
+
+def _turns(name: str, ndim: int, values: Mapping[str, Any]) -> bool:
+    """Return whether an operation swaps the last two axes and does nothing else."""
+    if name == "matrix_transpose":
+        return True
+    if name == "transpose":
+        return ndim == 2 and values.get("axes") is None
+    pair = {"swapaxes": ("axis1", "axis2"), "moveaxis": ("source", "destination")}.get(name)
+    if pair is None or ndim < 2:
+        return False
+    axes = [values.get(axis) for axis in pair]
+    return {k % ndim for k in axes if isinstance(k, int)} == {ndim - 1, ndim - 2}
 
 
 def join_formulas(graph: Graph) -> None:

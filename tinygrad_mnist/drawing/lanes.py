@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_mnist.drawing.ruletext import rule_text
 from tinygrad_mnist.drawing.vertices import LEAVES, Graph, Scope, Vertex, around
 from tinygrad_mnist.drawing.walking import behind
 from tinygrad_mnist.engine import leading, propagate
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
 
 LANES = ("forward", "backward", "backward of backward")
 D = "\N{PARTIAL DIFFERENTIAL}"
+WORDS = 36  # characters of a rule that stand in the title of its box
 
 
 def differentiate(
     results: Sequence[Tensor], order: int, is_input: Callable[[Any], bool]
-) -> tuple[list[tuple[Any, int, Tensor]], list[Tensor]]:
+) -> tuple[list[tuple[Any, int, Tensor]], list[tuple[int, Tensor]]]:
     """Go back through the graph of `results`, and through what that recorded.
 
     Parameters
@@ -39,10 +41,10 @@ def differentiate(
     -------
     gradients : list of (Leaf, int, Tensor)
         Of every leaf, in every pass.
-    seeds : list of Tensor
-        What the passes started with.
+    seeds : list of (int, Tensor)
+        What each pass started with.
     """
-    seeded: list[Tensor] = []
+    seeded: list[tuple[int, Tensor]] = []
     roots = [t for t in results if t._node is not None and t.dtype.kind == "f"]
     if not order:
         return [], []
@@ -59,7 +61,7 @@ def differentiate(
             seeds.append((t._node, Tensor(ones, requires_grad=True, name=name)))
         leads, _ = leading([node for node, _ in seeds], leaves, 0)
         seeds = [(node, g) for node, g in seeds if node in leads]
-        seeded += [g for _, g in seeds]
+        seeded += [(turn, g) for _, g in seeds]
         reached = propagate(seeds, leaves, leads, record=True)
         roots = [g for leaf in leaves if isinstance(g := reached.get(leaf), Tensor)]
         found += [(leaf, turn, g) for leaf in leaves if isinstance(g := reached.get(leaf), Tensor)]
@@ -81,6 +83,7 @@ class Passes:
         self.rule_calls = calls
         self.vertices = vertices
         self.rules: dict[Any, tuple[Any, int]] = {}  # node -> whose rule recorded it, its order
+        self.words: dict[Vertex, str] = {}  # what the rules of an operation say of themselves
         self.given: dict[Any, Any] = {}  # node of a cotangent -> the node that it belongs to
         before, low, order = None, -1, 0
         for call in calls:
@@ -135,13 +138,17 @@ class Passes:
             if v is None or isinstance(node, Output):
                 continue
             names: set[str] = set()
-            for rule, parent in zip(node.plan.table, node.parents, strict=True):
+            words: dict[str, str] = {}
+            operands = (node.plan.op.names[k] for k, _ in node.plan.operands)
+            for rule, parent, operand in zip(node.plan.table, node.parents, operands, strict=True):
                 if parent in visited or parent in targets or (not targets and parent.plan is None):
                     names.update(rule.names)
+                    words[operand] = rule_text(rule).replace("np.", "")
             used = [
                 s for role, s in zip(v.roles, v.sources, strict=True) if role.split("[")[0] in names
             ]
             v.keeps = [*used, v] if "out" in names else used
+            self.words[v] = _words(words)
 
     def box(self, graph: Graph) -> None:
         """Put every lane into a box, and inside it what one rule recorded."""
@@ -158,12 +165,20 @@ class Passes:
             if v.origin is not None:
                 key = (v.order, v.origin)
                 if key not in boxes:
-                    boxes[key] = Scope(f"{D}{v.origin.name}", parent=lane, what="rule")
+                    words = self.words.get(v.origin, "")
+                    boxes[key] = Scope(f"{D} of {v.origin.name}", words, 0, lane, what="rule")
                 v.scope = boxes[key]
             elif v.scope is None or v.order > 0:
                 v.scope = lane
             elif (outer := around(v.scope)[0]) not in lanes:
                 outer.parent = lane
+
+
+def _words(rules: Mapping[str, str]) -> str:
+    """Return the gradient rules of an operation in their own words, if these are few."""
+    several = len(rules) > 1
+    text = ", ".join(f"{D}{name} = {said}" if several else said for name, said in rules.items())
+    return text if all(rules.values()) and len(text) <= WORDS else ""
 
 
 def _each(value: Any) -> list[Tensor]:

@@ -84,13 +84,11 @@ EDGE = {
     "color": LINE,
     "arrowsize": "0.6",
 }
-# Edges between lanes: what a rule saved, and whose rule it is. They keep lanes level with each
-# other; those that are far, between more than two lanes, leave the order of lanes alone.
-SAVED = 'style="dashed" color="#0072B2" minlen="0" weight="0"'
-LINK = 'style="dotted" dir="none" color="#A6A6A6" minlen="0" weight="4"'
-FAR_SAVED = 'style="dashed" color="#0072B2" constraint="false"'
-FAR_LINK = 'style="dotted" dir="none" color="#A6A6A6" constraint="false"'
-HIDDEN = 'style="invis" width="0.01" label="" fixedsize="true"'
+# Edges between lanes: what a rule saved, and whose rule it is.
+ACROSS = 'class="across"'
+SAVED = f'style="dashed" color="#0072B2" constraint="false" {ACROSS}'
+LINK = f'style="dotted" dir="none" color="#A6A6A6" constraint="false" {ACROSS}'
+HIDDEN = 'style="invis" width="0.01" height="0.01" label="" fixedsize="true"'
 BOX = {"labelloc": "t", "color": PALE, "margin": "10"}
 
 

@@ -179,12 +179,12 @@ class _Reader:
             vertex.notes = ("frozen",)
             self._remember(parameter._value, vertex)
 
-    def seeds(self, seeds: Sequence[Tensor]) -> None:
+    def seeds(self, seeds: Sequence[tuple[int, Tensor]]) -> None:
         """Remember what passes of reverse mode started with."""
-        for t in seeds:
-            note = ("seed",) if t.name == "1" else ("direction",)
-            vertex = Vertex("constant", t.name or "", t.shape, t.dtype, notes=note, node=t._node)
-            vertex.value = t._value
+        for order, t in seeds:
+            note = "seed" if order == 1 else "direction"
+            vertex = Vertex("constant", t.name or "", t.shape, t.dtype, notes=(note,))
+            vertex.node, vertex.value, vertex.order = t._node, t._value, order
             self.nodes[t._node] = vertex
 
     def _remember(self, array: Any, vertex: Vertex) -> None:

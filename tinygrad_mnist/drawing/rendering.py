@@ -15,7 +15,7 @@ from typing import Any
 
 import graphviz
 
-from tinygrad_mnist.drawing.looks import HIDDEN
+from tinygrad_mnist.drawing.crossing import part, routed
 from tinygrad_mnist.drawing.pages import page
 from tinygrad_mnist.files import write_whole
 
@@ -35,40 +35,40 @@ _LONGEST, _LARGEST = 30_000, 50_000_000
 class Picture(graphviz.Digraph):  # type: ignore[misc]
     """A `graphviz.Digraph` that is rendered by graphviz-pure where dot is missing."""
 
-    def pipe(self, format: str | None = None, **options: Any) -> Any:  # noqa: A002
+    def pipe(
+        self,
+        format: str | None = None,  # noqa: A002
+        *positional: Any,
+        engine: str | None = None,
+        encoding: str | None = None,
+        **options: Any,
+    ) -> Any:
         """Return the picture; see `graphviz.Digraph.pipe`.
 
         Raises `NoRenderer`, or `ValueError` if a PNG would be of absurd size.
         """
-        if (format or self.format) == "png":
+        kind, program = format or self.format, engine or self.engine
+        if kind == "png":
             self._refuse_large()
-        try:
-            return self._pipe(format, **options)
-        except (graphviz.CalledProcessError, NoRenderer):
-            seen = [line for line in self.body if HIDDEN not in line]
-            if len(seen) == len(self.body):
-                raise
-            # versions of dot "lose" edges between lanes: a picture is worth more than their order
-            return Picture(format=self.format, body=seen).pipe(format, **options)
-
-    def _pipe(self, format: str | None, **options: Any) -> Any:  # noqa: A002
         options.setdefault("quiet", True)  # dot's doubts about a layout are not the user's
-        try:
-            return super().pipe(format, **options)
-        except graphviz.ExecutableNotFound:
-            engine, kind = options.get("engine") or self.engine, format or self.format
-            data = _pipe_pure(self.source, engine, kind)
-            encoding = options.get("encoding")
-            return data.decode(encoding) if encoding else data
+        source = self.source
+        rest, across = part(self.body)
+        if across and program == "dot":
+            laid = _rendered(Picture(body=rest).source, "dot", "dot", quiet=True).decode()
+            source, program = routed(laid, across), "neato"
+            options["neato_no_op"] = 2  # all is in its place already
+        data = _rendered(source, program, kind, *positional, **options)
+        return data.decode(encoding) if encoding else data
 
     def render(
         self,
         filename: str | os.PathLike[str] | None = None,
         directory: str | os.PathLike[str] | None = None,
+        view: bool = False,
+        cleanup: bool = False,
+        format: str | None = None,  # noqa: A002
         *,
         outfile: str | os.PathLike[str] | None = None,
-        format: str | None = None,  # noqa: A002
-        cleanup: bool = False,
         **options: Any,
     ) -> str:
         """Write source and picture; see `graphviz.Digraph.render`. Raises as `pipe` does."""
@@ -76,12 +76,8 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         if kind == "png":
             with suppress(NoRenderer):  # which comes again, when the source is written
                 self._refuse_large()
-        options.setdefault("quiet", True)
-        try:
-            where = {"directory": directory, "outfile": outfile, "format": format}
-            return str(super().render(filename, cleanup=cleanup, **where, **options))
-        except graphviz.ExecutableNotFound:
-            source = Path(self.filepath)  # written by now
+        named = Path(outfile).with_suffix(".gv") if outfile and filename is None else filename
+        source = Path(self.save(named, directory=directory))
         path = Path(self.directory, outfile) if outfile else Path(f"{source}.{kind}")
         try:
             path.write_bytes(self.pipe(kind, **options))
@@ -89,6 +85,8 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
             raise NoRenderer(f"{error}; the source is in {source}") from None
         if cleanup:
             source.unlink()
+        if view:
+            graphviz.view(path)
         return str(path)
 
     def write(self, file: str | os.PathLike[str]) -> None:
@@ -141,14 +139,22 @@ def need_folder(path: Path) -> None:
         raise FileNotFoundError(f"{path.name} can't be written: there is no folder {path.parent}")
 
 
-def _pipe_pure(source: str, engine: str, kind: str) -> bytes:
+def _rendered(source: str, engine: str, kind: str, *positional: Any, **options: Any) -> bytes:
+    """Return what Graphviz makes of DOT source, or graphviz-pure where that is missing."""
+    try:
+        return bytes(graphviz.pipe(engine, kind, source.encode(), *positional, **options))
+    except graphviz.ExecutableNotFound:
+        return _pipe_pure(source, engine, kind, options.get("neato_no_op"))
+
+
+def _pipe_pure(source: str, engine: str, kind: str, no_op: int | None = None) -> bytes:
     """Return the picture that graphviz-pure makes of DOT source."""
     beside = os.pathsep.join([str(Path(sys.executable).parent), sysconfig.get_path("scripts")])
     command = shutil.which("graphviz-pure", path=beside) or shutil.which("graphviz-pure")
     if command is None:
         raise NoRenderer(_MISSING)
     done = subprocess.run(  # noqa: S603 - an absolute path, and no shell
-        [command, f"-K{engine}", f"-T{kind}"],
+        [command, f"-K{engine}", f"-T{kind}", *([f"-n{no_op}"] if no_op else [])],
         input=source.encode(),
         capture_output=True,
         check=False,

@@ -6,12 +6,12 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tinygrad_mnist.drawing.crossing import commented
 from tinygrad_mnist.drawing.folding import BUDGET
+from tinygrad_mnist.drawing.levels import levels
 from tinygrad_mnist.drawing.looks import (
     CHANGES,
     EDGE,
-    FAR_LINK,
-    FAR_SAVED,
     GRAPH,
     HIDDEN,
     LINK,
@@ -50,8 +50,7 @@ from tinygrad_mnist.drawing.wording import READERS, Wording
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Unseen edges that keep each lane in its place; with less some layouts turn them around.
-TIES = 10
+MOST_ACROSS = 100  # edges between lanes that a layout by dot alone can take
 
 
 def source_lines(graph: Graph) -> Iterator[str]:
@@ -77,7 +76,7 @@ class _Writer:
         self.boxes: dict[Scope, int] = {}  # with their running numbers
         orders = sorted({v.order for v in self.visible})
         self.lanes = orders if len(orders) > 1 else []
-        self.saved = SAVED if len(orders) == 2 else FAR_SAVED
+        self.levels = levels(graph) if self.lanes else {}
         self.compares = graph.compares
         self.content = Counter(scope for v in self.visible for scope in around(v.scope))
 
@@ -97,6 +96,8 @@ class _Writer:
                 number = self.boxes.setdefault(scope, len(self.boxes) + 1)
                 yield f"{tab}subgraph cluster_{number} {{\n"
                 yield f"{tab}\tgraph [{box(scope, len(inside))}]\n"
+                if scope.what == "lane":
+                    yield f'{tab}\ttop{v.order} [{HIDDEN} group="lane{v.order}"]\n'
             look = self._tint(v) | self._change(v)
             style = joined(STYLES[v.kind] | _tip(v.site) | look)
             yield "\t" * (len(inside) + 1) + f"n{v.number} [label=<{self._label(v)}> {style}]\n"
@@ -158,62 +159,95 @@ class _Writer:
 
     def edges(self) -> Iterator[str]:
         """Yield a line for each edge."""
-        lines: dict[tuple[Vertex, Vertex], dict[str, None]] = {}  # in order, none twice
+        words: dict[tuple[Vertex, Vertex], dict[tuple[str, bool], None]] = {}  # none twice
         for v in self.graph.vertices:
             reader = shown(v)
             for role, s in zip(v.roles, v.sources, strict=True):
                 source = shown(s)
                 if source is not reader and not self.words.far(source):
-                    lines.setdefault((source, reader), {})[self._edge(v, role, s)] = None
-        for (source, reader), several in lines.items():
-            if len(several) > READERS:
-                count = escaped(f"{len(several):,} values")
-                yield _arrow(source, reader, f'label=<&#160;{count}> weight="8"')
-            else:
-                yield from several
+                    said = self._said(v, role, s), s.kind in FLOW
+                    words.setdefault((source, reader), {})[said] = None
+        saved: dict[str, None] = {}
+        hanging: set[Vertex] = set()  # below another node of their lane
+        for (source, reader), several in words.items():
+            many = {(f"{len(several):,} values", True): None}
+            for text, flows in several if len(several) <= READERS else many:
+                if source.order < reader.order:
+                    label = f"label=<&#160;{escaped(text)}> " if text else ""
+                    saved[_arrow(source, reader, f"{label}{SAVED}")] = None
+                else:
+                    yield self._edge(source, reader, text, flows)
+            if source.order == reader.order:
+                hanging.add(source if source.order else reader)
         if self.lanes:
-            yield from self._between_lanes()
+            yield from self._between_lanes(saved)
+            yield from self._levels(hanging)
 
-    def _edge(self, v: Vertex, role: str, s: Vertex) -> str:
+    def _said(self, v: Vertex, role: str, s: Vertex) -> str:
+        """Return what stands beside an edge; between lanes that is a letter of a formula."""
         source, reader = shown(s), shown(v)
         if source.order < reader.order:
-            letter = self.words.letters.get((reader, source))
-            found = [f"label=<&#160;{escaped(letter)}>"] if letter else []
-            return _arrow(source, reader, " ".join([*found, self.saved]))
-        text = self.words.edge(v, role, s)
+            return self.words.letters.get((reader, source), "")
+        return self.words.edge(v, role, s)
+
+    def _edge(self, source: Vertex, reader: Vertex, text: str, flows: bool) -> str:
         found = [f"label=<&#160;{escaped(text)}>"] if text else []
-        if s.kind in FLOW:
+        if flows:
             found.append('weight="8"')  # keeps the flow straight
+        length = abs(self.levels.get(reader, 1) - self.levels.get(source, 0))
+        if length > 1:
+            found.append(f'minlen="{length}"')
         if reader.order > 0:  # upwards: back to where the loss came from
             return _arrow(reader, source, " ".join([*found, 'dir="back"']))
         return _arrow(source, reader, " ".join(found))
 
-    def _between_lanes(self) -> Iterator[str]:
-        """Yield edges from each operation to what its rules recorded, and from what these saved."""
+    def _between_lanes(self, saved: dict[str, None]) -> Iterator[str]:
+        """Yield edges from each operation to what its rules recorded, and from what these saved.
+
+        Some are comments, which `crossing` reads: versions of dot fail over edges side by side,
+        and take minutes over many.
+        """
         made: dict[tuple[Vertex, int], list[Vertex]] = {}
         for v in self.graph.vertices:
             if v.origin is not None:
                 made.setdefault((v.origin, v.order), []).append(v)
-        lines: dict[str, None] = {}
+        links: dict[str, None] = {}
         for (origin, _), rule in made.items():
             read = {shown(s) for v in rule for s in v.sources}
             for s in origin.keeps:
                 if shown(s) not in read and not self.words.far(shown(s)):
-                    lines[_arrow(shown(s), shown(rule[0]), self.saved)] = None
-            near = origin.order == rule[-1].order - 1
-            lines[_arrow(shown(origin), shown(rule[-1]), LINK if near else FAR_LINK)] = None
-        yield from lines
+                    saved[_arrow(shown(s), shown(rule[0]), SAVED)] = None
+            links[_arrow(shown(origin), shown(rule[-1]), self._link(rule[-1]))] = None
+        yield from saved if len(saved) <= MOST_ACROSS else map(commented, saved)
+        yield from map(commented, links)
+
+    def _link(self, v: Vertex) -> str:
+        """Return the attributes of an edge to the box of a rule, or to its only node."""
+        scope = shown(v).scope
+        if scope is None or scope.what != "rule" or self._bare(scope):
+            return LINK
+        return f'{LINK} lhead="cluster_{self.boxes[scope]}"'
 
     def side_by_side(self) -> Iterator[str]:
-        """Yield unseen nodes in a row, each tied to a lane: else layouts put lanes in any order."""
+        """Yield unseen nodes in a row above the lanes, each tied to the top of one.
+
+        No lane leaves its place: an edge in a `group` is not crossed, nor is a box, and all other
+        edges between lanes are without constraint, so that crossings of them count for nothing.
+        """
         if not self.lanes:
             return
         heads = [f"lane{order}" for order in self.lanes]
-        yield f"\t{{rank=same; node [{HIDDEN}]; edge [{HIDDEN}]; {' -> '.join(heads)}}}\n"
-        for head, order in zip(heads, self.lanes, strict=True):
-            lane = [v for v in self.visible if v.order == order]
-            for v in lane[:TIES] if order == 0 else lane[-TIES:]:
-                yield f'\t{head} -> n{v.number} [{HIDDEN} weight="0"]\n'
+        row = "; ".join([*(f'{head} [group="{head}"]' for head in heads), " -> ".join(heads)])
+        yield "\tcompound=true\n\tlinelength=0\n"
+        yield f"\t{{rank=same; node [{HIDDEN}]; edge [{HIDDEN}]; {row}}}\n"
+        for order in self.lanes:
+            yield f"\tlane{order} -> top{order} [{HIDDEN}]\n"
+
+    def _levels(self, hanging: set[Vertex]) -> Iterator[str]:
+        """Yield unseen edges that keep at its level what hangs on no other node."""
+        for v, level in self.levels.items():
+            if v not in hanging:
+                yield f'\ttop{v.order} -> n{v.number} [{HIDDEN} minlen="{level}"]\n'
 
     # Below
 
@@ -232,6 +266,8 @@ class _Writer:
             remarks.append(f"{counted(left_out, 'operation')} left out, to show {BUDGET} nodes")
         if self.lanes:
             remarks.append("dashed: what a gradient rule saved; dotted: whose rule it is")
+            if any(scope.what == "rule" and scope.kind for scope in self.content):
+                remarks.append("g in the words of a rule: the cotangent of what its operation gave")
         if any(ELSEWHERE in v.notes for v in self.graph.vertices):
             remarks.append(f"{ELSEWHERE} is a constant that is no longer kept")
         rows = [small(remark) for remark in remarks]

@@ -1,0 +1,96 @@
+"""What reverse mode only turns or reshapes, drawn as part of what reads it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_mnist.drawing.formulas import TRANSPOSED
+from tinygrad_mnist.drawing.tracing import Record
+from tinygrad_mnist.drawing.vertices import NODES, Graph, Vertex, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SHAPERS = frozenset({"expand_dims", "reshape", "squeeze"})
+FITTING = SHAPERS | {"astype", "broadcast_to"}
+
+
+def fold_reshapes(graph: Graph) -> None:
+    """Hide, in the lanes of reverse mode, what changes nothing but axes.
+
+    Rules are written for any number of axes, so many of their reshapes do nothing to two. These
+    are left out; transposes stand in the formula of the product that reads them; and a value that
+    is reshaped to be broadcast is one node.
+    """
+    readers: dict[Vertex, list[Vertex]] = {}
+    for v in graph.vertices:
+        for s in {shown(s) for s in (*v.sources, *v.keeps)}:
+            readers.setdefault(s, []).append(v)
+    gone: set[Vertex] = set()
+
+    def replace(v: Vertex, base: Vertex, argument: Any, into: Vertex) -> None:
+        """Let the readers of `v` read `base`, in formulas as `argument`."""
+        for reader in readers[v]:
+            reader.sources = [base if shown(s) is v else s for s in reader.sources]
+            reader.keeps = [base if shown(s) is v else s for s in reader.keeps]
+            reader.formula = _with(reader.formula, lambda s: argument if shown(s) is v else s)
+        others = [reader for reader in readers.get(shown(base), ()) if reader is not v]
+        readers[shown(base)] = [*others, *readers[v]]
+        counted = into if into.kind in NODES else readers[v][0]
+        counted.operations += v.operations
+        v.into = into
+        gone.add(v)
+
+    for v in graph.vertices:
+        if v.order == 0 or v.kind != "operation" or len(v.sources) != 1 or v not in readers:
+            continue
+        base = v.sources[0]
+        before = shown(base)
+        if _idle(v, base):
+            replace(v, base, base, before)
+        elif _is(v, *TRANSPOSED):
+            if before.order and _is(before, *TRANSPOSED):
+                replace(v, before.sources[0], before.sources[0], shown(before.sources[0]))
+            elif before.order and _is(before, "matmul") and readers[before] == [v]:
+                before.formula, before.shape = _transposed(before.formula), v.shape
+                replace(v, before, before, before)
+            elif all(_is(reader, "matmul") for reader in readers[v]):
+                replace(v, base, v.formula, readers[v][0])
+        elif (v.name in FITTING and before.name in SHAPERS) and (
+            readers[before] == [v] and before.scope is v.scope
+        ):
+            before.into = v
+            v.operations += before.operations
+    graph.vertices = [v for v in graph.vertices if v not in gone]
+
+
+def _is(v: Vertex, *names: str) -> bool:
+    """Return whether a vertex has the formula of one of these operations."""
+    return v.formula is not None and v.formula[0] in names
+
+
+def _idle(v: Vertex, base: Vertex) -> bool:
+    """Return whether an operation gives what it is given."""
+    if v.name == "moveaxis" and isinstance(v.site, Record):
+        _, *axes = v.site.inputs
+        return len({k % len(v.shape) for k in axes if isinstance(k, int)}) == 1
+    return v.name in FITTING and (v.shape, v.dtype) == (base.shape, base.dtype)
+
+
+def _transposed(formula: Any) -> Any:
+    """Return the transpose of a formula; that of a product is the product of transposes."""
+    if isinstance(formula, tuple) and formula[0] in TRANSPOSED:
+        return formula[1][0]
+    if isinstance(formula, tuple) and formula[0] == "matmul":
+        left, right = formula[1]
+        return "matmul", (_transposed(right), _transposed(left))
+    return "T", (formula,)
+
+
+def _with(formula: Any, change: Callable[[Vertex], Any]) -> Any:
+    """Return a formula with other arguments."""
+    if isinstance(formula, Vertex):
+        return change(formula)
+    if isinstance(formula, tuple):
+        return formula[0], tuple(_with(argument, change) for argument in formula[1])
+    return formula
