@@ -14,11 +14,11 @@ def test_this_numpy_keeps_how_it_reports_errors_where_it_is_looked_for():
 
 
 def test_an_invalid_value_is_heard_and_neither_warns_nor_raises():
-    heard, _, listening = reports.hear()
+    heard, _, token = reports.hear()
     with np.errstate(invalid="raise"):
         pass  # one of the user's own, inside
     np.subtract(np.inf, np.inf)
-    reports.stop(listening)
+    reports.stop(token)
     assert heard == ["invalid value"]
 
 
@@ -26,13 +26,28 @@ def test_an_invalid_value_is_heard_and_neither_warns_nor_raises():
 def test_afterwards_errors_are_reported_as_before(setting):
     with np.errstate(invalid=setting, divide="raise"):
         before, call = np.geterr(), np.geterrcall()
-        _, user, listening = reports.hear()
+        _, user, token = reports.hear()
         assert np.geterr()["divide"] == "raise"
         assert reports.as_wanted(user, np.geterr) == before
         assert np.geterr()["invalid"] == "call"
-        reports.stop(listening)
+        reports.stop(token)
         assert np.geterr() == before
         assert np.geterrcall() is call
+
+
+def test_a_thread_that_set_nothing_gets_numpys_defaults_back():
+    settings = []
+
+    def work():
+        _, user, token = reports.hear()
+        settings.append(reports.as_wanted(user, np.geterr))
+        reports.stop(token)
+        settings.append(np.geterr())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert settings == [np.geterr()] * 2
 
 
 def test_what_is_heard_inside_is_not_heard_outside():
@@ -48,19 +63,19 @@ def test_what_is_heard_inside_is_not_heard_outside():
 
 
 def test_each_thread_hears_its_own():
-    heard, _, listening = reports.hear()
+    heard, _, token = reports.hear()
     others = []
 
     def work():
-        mine, _, listening = reports.hear()
+        mine, _, token = reports.hear()
         np.subtract(np.inf, np.inf)
-        reports.stop(listening)
+        reports.stop(token)
         others.extend(mine)
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    reports.stop(listening)
+    reports.stop(token)
     assert (heard, others) == ([], ["invalid value"])
 
 

@@ -65,7 +65,7 @@ def propagate(
     else:
         for node, g in seeds:
             _deposit(node, g, found, waiting, heap)
-    invalid, user, listening = reports.hear()  # NumPy reports the moment when a NaN is made
+    invalid, user, token = reports.hear()  # NumPy reports the moment when a NaN is made
     try:
         while heap or ahead is not None:
             if ahead is None or (heap and -heap[0] > ahead.index):
@@ -147,7 +147,7 @@ def propagate(
             if free:
                 node.saved = None
     finally:
-        reports.stop(listening)
+        reports.stop(token)
     return found
 
 

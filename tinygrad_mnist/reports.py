@@ -6,6 +6,7 @@ makes a value for it each time; here a value is made once for each that the user
 
 from __future__ import annotations
 
+import threading
 from contextvars import ContextVar, Token, copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -23,16 +24,21 @@ def _find() -> ContextVar[Any] | None:
     return next((v for v, value in inside.items() if before.get(v) is not value), None)
 
 
+class _States(threading.local):
+    """What each thread has made: the user's state -> the same, but heard, and where it is heard."""
+
+    def __init__(self) -> None:
+        self.made: dict[Any, tuple[Any, list[str]]] = {}
+
+
 _found = _find()
 FOUND = _found is not None  # else no report arrives: results must be looked through
-_state: ContextVar[Any] = _found or ContextVar("unused")
-_heard: ContextVar[list[str]] = ContextVar("heard")  # where this moment's reports arrive
-_hearing: dict[Any, Any] = {}  # the user's state -> the same, but invalid values are heard
-
-Listening = tuple[Token[Any], Token[list[str]]]
+_state: ContextVar[Any] = _found or ContextVar("unused", default=None)
+_states = _States()
+stop = _state.reset  # report errors as before `hear`, given the token that it returned
 
 
-def hear() -> tuple[list[str], Any, Listening]:
+def hear() -> tuple[list[str], Any, Token[Any]]:
     """Begin to collect reports of invalid values, which NumPy then neither warns of nor raises.
 
     Returns
@@ -41,22 +47,15 @@ def hear() -> tuple[list[str], Any, Listening]:
         Where they arrive.
     user
         How the user wants errors reported, for `as_wanted`.
-    listening
+    token
         For `stop`.
     """
-    user = _state.get(None)
-    state = _hearing.get(user)
-    if state is None:
-        state = _hearing[user] = _make()
-    heard: list[str] = []
-    return heard, user, (_state.set(state), _heard.set(heard))
-
-
-def stop(listening: Listening) -> None:
-    """Report errors as before `hear`."""
-    state, heard = listening
-    _state.reset(state)
-    _heard.reset(heard)
+    made = _states.made
+    user = _state.get()
+    state, heard = made.get(user) or _make(made, user)
+    if heard:
+        heard.clear()  # an exception left them
+    return heard, user, _state.set(state)
 
 
 def as_wanted(user: Any, function: Callable[..., Any], *args: Any) -> Any:
@@ -68,8 +67,11 @@ def as_wanted(user: Any, function: Callable[..., Any], *args: Any) -> Any:
         _state.reset(token)
 
 
-def _make() -> Any:
-    if len(_hearing) > 16:
-        _hearing.clear()  # a program that calls `np.errstate` in a loop
-    with np.errstate(invalid="call", call=lambda kind, _: _heard.get().append(kind)):
-        return _state.get(None)
+def _make(made: dict[Any, tuple[Any, list[str]]], user: Any) -> tuple[Any, list[str]]:
+    """Make and keep a state in which invalid values are heard, and all else is as the user's."""
+    if len(made) > 16:
+        made.clear()  # a program that calls `np.errstate` in a loop
+    heard: list[str] = []
+    with np.errstate(invalid="call", call=lambda kind, _: heard.append(kind)):
+        made[user] = _state.get(), heard
+    return made[user]
