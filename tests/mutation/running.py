@@ -105,7 +105,7 @@ def limited(seconds: int) -> Iterator[None]:
         raise TooLong
 
     before = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds, 1)  # again, if a destructor swallowed it
     try:
         yield
     finally:
