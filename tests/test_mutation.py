@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.mutation import running, tables, truth
-from tests.mutation.mutants import Mutant, mutants
+from tests.mutation.mutants import Mutant, copied, mutants
 from tests.mutation.running import CAUGHT, MISSED, REFUSED, Result, RightResult
 from tinygrad_mnist import ops
 
@@ -144,3 +144,22 @@ def test_the_command_goes_on_where_it_was_stopped(tmp_path):
     refused = subprocess.run([*line[:4], "nonsense"], capture_output=True, text=True, check=False)
     assert refused.returncode == 2
     assert "no op is called nonsense" in refused.stderr
+
+
+def test_a_copy_of_a_right_op_is_drawn_what_the_op_takes():
+    for name in ("cholesky", "eigh", "divide"):
+        copy = copied(ops.registry[name], {})
+        assert (copy.matrices, copy.domain) == (
+            ops.registry[name].matrices,
+            ops.registry[name].domain,
+        )
+        assert running.search(copy).verdict == "pass"
+
+
+def test_points_lie_in_the_domain_and_their_matrices_are_symmetric():
+    for point in truth.points(ops.registry["eigh"], 0, 12, 12):
+        a = point.arguments["a"]
+        np.testing.assert_allclose(a, np.swapaxes(a, -1, -2))
+    for point in truth.points(ops.registry["divide"], 0, 20, 20):
+        low, high = point.intervals["y"]
+        assert ((low < point.arguments["y"]) & (point.arguments["y"] < high)).all()

@@ -61,9 +61,11 @@ def copied(op: Op, rules: dict[str, Callable[..., Any]]) -> Op:
         hidden=op.hidden,
         pointwise=op.pointwise,
         selects=op.selects,
+        real=op.real,
         domain=op.domain,
         shapes=op.shapes,
         cases=op.cases,
+        matrices=op.matrices,
     )
     given = {
         name: wrapping.as_function(rule.names, wrapping.placed(rule))

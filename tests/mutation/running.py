@@ -21,7 +21,7 @@ from tests.mutation import truth
 from tests.mutation.mutants import Mutant, mutants
 from tinygrad_mnist import ops
 from tinygrad_mnist.checking import Call, GradientError, gradcheck
-from tinygrad_mnist.checking.comparing import check_point
+from tinygrad_mnist.checking.comparing import Wrong, check_point
 from tinygrad_mnist.checking.matrices import SYMMETRIC
 from tinygrad_mnist.checking.searching import Search
 from tinygrad_mnist.checking.subjects import Subject
@@ -123,7 +123,7 @@ class QuickSearch(Search):
     def _failure(self, *args: Any) -> Any:
         error = super()._failure(*args)
         if error is not None:
-            raise Failed(error)
+            raise Failed(error.mismatch() if isinstance(error, Wrong) else error)
 
 
 def search(op: Op) -> Any:

@@ -16,7 +16,7 @@ from scipy.optimize import nnls
 
 from tinygrad_mnist import Tensor, jvp, vjp
 from tinygrad_mnist.checking import draw_call
-from tinygrad_mnist.checking.matrices import matrices_of
+from tinygrad_mnist.checking.matrices import SYMMETRIC, matrices_of, symmetric_part
 from tinygrad_mnist.nested import flatten
 from tinygrad_mnist.tensor import raw
 
@@ -113,11 +113,14 @@ def _point(op: Op, case: int, special: bool, random: np.random.Generator) -> Poi
     arguments, names = dict(call.arguments), list(call.drawn)
     arrays: Arrays = []
     mode = str(
-        random.choice(("whole", "zeros", "ties") if special else ("normal", "scales", "even"))
+        random.choice(
+            ("whole", "zeros", "ties") if special else ("normal", "scales", "scale", "even")
+        )
     )
+    power = random.uniform(-5, 4)
     for name in names:
         drawn, rebuild = flatten(arguments[name])
-        filled = [_filled(np.shape(a), call.drawn[name], mode, random) for a in drawn]
+        filled = [_filled(np.shape(a), call.drawn[name], mode, power, random) for a in drawn]
         if name in op.matrices:
             filled = [matrices_of(a, op.matrices[name]) for a in filled]
         elif special and arrays and random.random() < 0.5:  # operands that tie
@@ -162,6 +165,7 @@ def _filled(
     shape: tuple[int, ...],
     interval: tuple[float, float],
     mode: str,
+    power: float,
     random: np.random.Generator,
 ) -> np.ndarray[Any, Any]:
     """Return an array of a shape, within an open interval."""
@@ -170,6 +174,7 @@ def _filled(
     made = {
         "normal": lambda: 2 * random.normal(size=shape),
         "scales": lambda: signs * 10 ** random.uniform(-5, 4, shape),
+        "scale": lambda: 10**power * random.normal(size=shape),
         "even": lambda: random.uniform(-4, 4, shape),
         "whole": lambda: random.integers(-3, 4, shape).astype(float),
         "zeros": lambda: random.normal(size=shape) * random.integers(0, 2, shape),
@@ -202,6 +207,9 @@ def placed(point: Point, arrays: Any) -> dict[str, Any]:
 def _results(op: Op, point: Point, arrays: Any) -> list[Any]:
     """Return the floating-point results of an op at a point, as Tensors."""
     arguments = placed(point, arrays)
+    for name in point.names:
+        if op.matrices.get(name) in SYMMETRIC:  # of which the symmetric part alone counts
+            arguments[name] = symmetric_part(arguments[name])
     bound = op.signature.bind_partial()
     bound.arguments.update({n: arguments[n] for n in op.names if n in arguments})
     results, _ = flatten(op(*bound.args, **bound.kwargs))

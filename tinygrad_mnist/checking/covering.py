@@ -181,7 +181,7 @@ class Covering:
 
     def _special(self) -> Iterator[Manner]:
         """Yield manners with numbers that are equal, to others of one input or to other inputs'."""
-        for numbers in (np.arange(-3, 4), (0, 0, 1.5, -0.7), (0,)):
+        for numbers in ((0, 1), (-1, 0, 1, 2), np.arange(-3, 4), (0, 0, 1.5, -0.7), (0,)):
             for common in (None, 2):
                 yield Manner(common=(common,), fill=partial(self._one_of, numbers))
         for _ in range(TIES):

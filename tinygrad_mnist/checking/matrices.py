@@ -9,11 +9,12 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 SYMMETRIC = {"symmetric", "positive definite"}  # of these only the symmetric part counts
+SIZES = 1e-3, 1e3  # smallest and largest, for determinants go with a power of it
 KINDS = {"full rank", "distinct eigenvalues", *SYMMETRIC}
 
 
 def matrices_of(array: Array, kind: str) -> Array:
-    """Return matrices of a kind, with directions from `array` and values well apart.
+    """Return matrices of a kind, with size and directions from `array` and values well apart.
 
     Parameters
     ----------
@@ -27,6 +28,7 @@ def matrices_of(array: Array, kind: str) -> Array:
     """
     if kind not in KINDS:
         raise ValueError(f"matrices of kind {kind!r} are unknown; choose from {sorted(KINDS)}")
+    size = np.clip(np.abs(array).max(initial=0.0) or 1.0, *SIZES)
     if array.size:  # no zeros: some decompositions jump there
         generic = np.cos(np.arange(array.size)).reshape(array.shape)
         array = (array / (np.abs(array).max() or 1) + generic / 3).astype(array.dtype)
@@ -42,7 +44,8 @@ def matrices_of(array: Array, kind: str) -> Array:
         result = _turning(u, values)
     else:
         result = (u * values) @ (np.swapaxes(u, -1, -2) if kind in SYMMETRIC else vh)
-    return (symmetric_part(result) if kind in SYMMETRIC else result).astype(array.dtype)
+    result = size * (symmetric_part(result) if kind in SYMMETRIC else result)
+    return np.asarray(result, array.dtype)
 
 
 def symmetric_part(a: Any) -> Any:
