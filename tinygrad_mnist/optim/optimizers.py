@@ -95,15 +95,19 @@ class Optimizer:
 
     def step(self) -> None:
         """Change every parameter that has a gradient."""
-        lr = self._lr
+        lr, change_of = self._lr, self._change
         for slot in self._slots:
-            leaf = slot.parameter._node  # not by the properties: 10 % of a small step
-            if leaf is None or leaf.grad is None:
+            parameter = slot.parameter
+            leaf = parameter._node  # not by the properties: 10 % of a small step
+            if leaf is None:
+                continue
+            grad = leaf.grad
+            if grad is None:
                 continue
             if leaf.used and not self.accumulate:
                 self._warn()
             leaf.used = True
-            data = slot.parameter._value
+            data = parameter._value
             if slot.data is not data:
                 slot.refit(data)
             if slot.lr is not lr:
@@ -111,13 +115,13 @@ class Optimizer:
             slot.steps += 1
             if not slot.steps % FLUSH_STEPS:
                 slot.flush()
-            change = self._change(slot, data, leaf.grad)
+            change = change_of(slot, data, grad)
             try:
                 np.subtract(data, change, data)
             except ValueError:
                 if getattr(data.flags, "writeable", True):
                     raise
-                slot.parameter.data = data - change  # a live graph saves the old array
+                parameter.data = data - change  # a live graph saves the old array
 
     def _change(self, slot: Slot, data: Array, grad: Array) -> Array:
         """Return what to subtract from a parameter, in one of its scratch arrays."""
