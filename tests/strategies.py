@@ -9,9 +9,8 @@ from tinygrad_mnist.checking import Report, calls, draw_call, gradcheck
 def check_derivatives(op, *, shrink=True):
     """Check an op's first and second derivatives at drawn calls of each of its cases."""
     reports = [Report(op.name, 2)]
-    examples = 30 if settings.default.max_examples >= 100 else 12  # several hundred ops share a run
     budget = settings(
-        max_examples=max(3, examples // len(op.cases)),
+        max_examples=max(3, settings.default.max_examples // len(op.cases)),
         phases=tuple(Phase) if shrink else (Phase.generate,),
         database=None,  # or what one op failed on would be tried on all others
         report_multiple_bugs=False,

@@ -8,6 +8,7 @@ REASONS = [  # (framework, pattern of the call, reason)
     ("autograd", r"^prod\(.*\* array\(\[0", "divides the product by a factor of 0: NaN"),
     ("autograd", r"^sinc\(.*\* array\(\[0", "divides 0 by 0: NaN"),
     ("autograd", r"^fft\..*norm=\"forward\"", "scales as if `norm` were not given"),
+    ("autograd", r"^linalg\.slogdet\(A \+ 1j", "takes the sign of a complex matrix for a constant"),
     ("autograd", r"^linalg\.norm\(r, inf\)", "raises to an infinite power: NaN"),
     ("autograd", r"^tile\(x, 2\)", "adds up other copies than were made"),
     ("autograd", r"^full\(", "adds up over all axes where `fill_value` is broadcast along some"),

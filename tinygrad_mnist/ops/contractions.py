@@ -58,7 +58,10 @@ def _einsum_rule(g: Any, number: int, subscripts: Any, operands: Any, optimize: 
     arrays, axes, result = _read_einsum(subscripts, operands)
     factors = [(a, t) for k, (a, t) in enumerate(zip(arrays, axes, strict=True)) if k != number]
     factors.append((g, result))
-    known = {index for _, term in factors for index in term}
+    known: dict[Any, int] = {}
+    for array, term in factors:
+        for index, n in zip(term, array.shape, strict=True):
+            known[index] = max(n, known.get(index, 0))
     wanted: list[Any] = []
     for index, n in zip(axes[number], arrays[number].shape, strict=True):
         if index in wanted:  # a diagonal was read: beside it is nothing
@@ -66,7 +69,7 @@ def _einsum_rule(g: Any, number: int, subscripts: Any, operands: Any, optimize: 
             factors.append((np.diag(np.ones_like(g, shape=n)), [index, other]))
             wanted.append(other)
             continue
-        if index not in known:  # it was summed over: every entry counts alike
+        if index not in known or known[index] < n:  # summed over: every entry counts alike
             factors.append((np.ones_like(g, shape=n), [index]))
         wanted.append(index)
     letters: dict[Any, str] = {}
@@ -181,6 +184,8 @@ multi_dot.defvjp(arrays=_factor)
 def matrix_power(a: Any, n: int) -> Any:
     """Return a power of each square matrix, by repeated squaring; of a negative one the inverse."""
     n = operator.index(n)
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
+        raise np.linalg.LinAlgError(f"matrix_power needs square matrices; got shape {a.shape}")
     if n == 0:
         return np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape).copy()
     if n < 0:

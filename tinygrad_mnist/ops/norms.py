@@ -56,8 +56,10 @@ def _matrix_norm(x: Any, kind: Any, axis: tuple[int, int], keepdims: bool) -> An
     rows, columns = axis
     if kind in {2, -2, "nuc"}:
         s = np.linalg.svd(np.moveaxis(x, axis, (-2, -1)), compute_uv=False)
-        reduce: Any = {2: np.max, -2: np.min, "nuc": np.sum}[kind]
-        values = reduce(s, axis=-1)
+        if kind == 2:
+            values = np.max(s, axis=-1, initial=0)
+        else:
+            values = np.min(s, axis=-1) if kind == -2 else np.sum(s, axis=-1)
         return np.expand_dims(values, axis) if keepdims else values
     if kind in {1, -1, math.inf, -math.inf}:
         inner, outer = axis if abs(kind) == 1 else (columns, rows)

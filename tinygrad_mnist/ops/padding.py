@@ -167,6 +167,8 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> A
             f"np.pad got mode={mode!r} with {', '.join(options) or 'no options'}; the modes are "
             f"{', '.join(_OPTIONS)}, and this one takes {_OPTIONS.get(mode) or 'nothing'}"
         )
+    if not np.ndim(array):
+        return np.copy(array)
     option = options.get(_OPTIONS[mode])
     widths = _widths(pad_width, np.ndim(array))
     if mode in {"constant", "empty"}:

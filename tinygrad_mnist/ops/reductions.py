@@ -41,6 +41,7 @@ def spread(g: Any, axis: Axes, keepdims: bool) -> Any:
 
 def _front(ndim: int, axis: Axes) -> tuple[tuple[int, ...], int]:
     """Return all axes, those that are reduced first, and how many of them there are."""
+    axis = axis if ndim else None  # NumPy takes a number to have an axis 0, too
     axes = normalize_axis_tuple(range(ndim) if axis is None else axis, ndim)
     return (*axes, *(k for k in range(ndim) if k not in axes)), len(axes)
 
@@ -60,7 +61,7 @@ def put_back(rows: Any, a_shape: tuple[int, ...], axis: Axes) -> Any:
 
 def shared_out(g: Any, a_shape: tuple[int, ...], axis: Axes, keepdims: bool, where: Any) -> Any:
     """Return `g` for each entry that went into it."""
-    g = np.broadcast_to(spread(g, axis, keepdims), a_shape)
+    g = np.broadcast_to(spread(g, axis if a_shape else None, keepdims), a_shape)
     return g if where is True else np.where(where, g, 0)
 
 

@@ -35,7 +35,7 @@ def _sums_back(g: Any, a_shape: tuple[int, ...], axis: int | None) -> Any:
 
 
 def _products_back(g: Any, a: Any, out: Any, axis: int | None) -> Any:
-    if axis is None:
+    if axis is None or not a.ndim:
         return np.reshape(accumulate_rule(g, np.multiply, np.ravel(a), out, 0), a.shape)
     return accumulate_rule(g, np.multiply, a, out, axis)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -338,8 +339,8 @@ def rot90(m: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
 
 def _repeated(g: Any, a_shape: tuple[int, ...], repeats: Any, axis: int | None) -> Any:
     """Return the sum of what reached each entry."""
-    shape = (int(np.prod(a_shape)),) if axis is None else a_shape
-    axis = 0 if axis is None else axis % len(shape)
+    shape = a_shape if a_shape and axis is not None else (math.prod(a_shape),)
+    axis = (axis or 0) % len(shape)
     n = shape[axis]
     if np.size(repeats) == 1:
         g = np.reshape(g, (*shape[: axis + 1], int(np.reshape(repeats, ())), *shape[axis + 1 :]))

@@ -176,7 +176,7 @@ bincount.defvjp(x=None, weights=lambda g, x: g[arrayed(x)])
 
 def _edges_rule(g: Any, a: Any, range: Any) -> Any:  # noqa: A002 - NumPy's name
     """Return the gradient of evenly spaced edges, which follow the smallest and largest entry."""
-    if range is not None:
+    if range is not None or not a.size:
         return np.zeros_like(a)
     part = np.arange(len(g)) / (len(g) - 1)
     low, high = np.sum(g * (1 - part)), np.sum(g * part)
