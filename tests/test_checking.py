@@ -143,6 +143,10 @@ def test_a_rule_that_is_not_linear_in_the_cotangent_is_caught():
             gradcheck(unary(np.sin, rule), np.linspace(-2, 2, 9))
 
 
+def test_numbers_too_small_to_have_all_their_digits_are_no_disagreement_of_modes():
+    assert gradcheck(ops.softplus, np.array([-730.9, -735.9, -740.9, -745.9]))
+
+
 def test_a_rule_that_hides_the_cotangent_from_the_graph_is_caught_by_forward_mode():
     with pytest.raises(GradientError, match=r"forward mode of planted disagrees .* linear in g"):
         gradcheck(unary(np.sin, lambda g, x: raw(g) * np.cos(x)), 0.3)

@@ -124,6 +124,8 @@ def check_modes(problem: Problem, first: First, v: Vector) -> None:
     allowed = first.relative * (np.abs(forward).sum() + np.abs(reverse).sum())
     cancelling = first.weights @ np.abs(problem.out) * np.abs(v).max(initial=1.0)  # in a rule
     allowed += 100 * problem.coarse * cancelling
+    dtype = np.float32 if problem.coarse > np.finfo(float).eps else np.float64
+    allowed += (forward.size + reverse.size) * np.finfo(dtype).tiny  # below which digits are lost
     if not abs(forward.sum() - reverse.sum()) <= allowed:
         raise GradientError(
             f"forward mode of {problem.name} disagrees with reverse mode: <u, J v> is "

@@ -39,7 +39,13 @@ def _norm_rule(g: Any, x: Any, out: Any, ord: float, axis: Axes, keepdims: bool)
         {"axis": -1, "shapes": "(…,n)"},
         {"axis": (0, 2), "keepdims": True, "shapes": "(n,m,k)"},
         {"ord": 3, "axis": 0, "shapes": "(n,…)"},
-        {"ord": 1.5, "axis": -1, "keepdims": True, "shapes": "(…,n)"},
+        {
+            "ord": 1.5,
+            "axis": -1,
+            "keepdims": True,
+            "shapes": "(…,n)",
+            "domain": {"x": (1, math.inf)},
+        },
     )
 )
 def norm(x: Array, ord: float = 2, axis: Axes = None, keepdims: bool = False) -> Array:  # noqa: A002
