@@ -19,6 +19,11 @@ REASONS = [  # (framework, pattern of the call, reason)
         r"^(unique|union1d|intersect1d|setdiff1d|setxor1d)",
         "gives the values a slope of 0",
     ),
+    (
+        "JAX",
+        r"^linalg\.(svd|eigh)\(.* 1j",
+        "takes no account of the phase of complex vectors, which makes one row real",
+    ),
     ("PyTorch", r"^nan_to_num\(array\(\[inf", "multiplies 0 by infinity: NaN"),
     ("PyTorch", r"^sinc\(.*\* array\(\[0", "divides 0 by 0 at second order: NaN"),
     ("PyTorch", r"^ldexp\(x, array", "rounds the slope 2**-2 to an integer: 0"),

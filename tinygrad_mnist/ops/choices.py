@@ -203,7 +203,6 @@ def _outside_rule(side: int) -> Callable[..., Any]:
 
 
 @op(
-    real=True,
     cases=(
         {"xp": [-1.0, 0.5, 2.0], "shapes": "(…),(3)"},
         {"x": [-0.7, 0.1, 1.3, 4.0], "xp": [-1.0, 0.5, 2.0], "period": 3.5, "shapes": "(3)"},

@@ -71,6 +71,8 @@ def _within(g: Any, vectors: Any, n: int) -> Any:
 
     What reaches the others, which are any that fill the space, counts by the space they span.
     """
+    if vectors.shape[-1] == n:
+        return g
     first, more = vectors[..., :n], vectors[..., n:]
     return g[..., :n] - more @ (adjoint(g[..., n:]) @ first)
 
