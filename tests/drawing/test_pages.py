@@ -1,11 +1,13 @@
 """Pictures as pages: one file each, to pan, zoom and search, with modules that fold."""
 
+import itertools
 import re
 
 import numpy as np
 import pytest
 
 from tests.browser import browsing, needs_browser
+from tests.drawing import subjects
 from tests.toys import leaf
 from tinygrad_mnist import Tensor, draw, nn
 
@@ -63,9 +65,10 @@ def test_modules_fold_and_search_finds_what_they_hide(page):
         first = next(one for one in found("g.cluster") if one.text.startswith("0"))
         inside = [node for node in found("g.node") if "0." in node.text]
         assert inside
-        browser.execute_script("arguments[0].dispatchEvent(new Event('click'))", first)
+        first.send_keys(Keys.ENTER)
         assert not any(node.is_displayed() for node in inside)
         assert first.is_displayed()
+        assert first.get_attribute("aria-expanded") == "false"
         search = browser.find_element(By.ID, "search")
         search.send_keys("0.layers.0")
         assert browser.find_element(By.ID, "count").text == "1 found"
@@ -74,6 +77,48 @@ def test_modules_fold_and_search_finds_what_they_hide(page):
         assert len(found("g.node.hit.here")) == 1
         search.send_keys(Keys.ESCAPE)
         assert found("g.node.hit") == []
+
+
+SEEN = """
+const box = (part) => {
+  const { left, top, right, bottom } = part.getBoundingClientRect();
+  return [left, top, right, bottom];
+};
+const seen = (part) => !part.classList.contains("inside");
+const all = (selector) => [...document.querySelectorAll(selector)].filter(seen).map(box);
+const things = [...all("g.node"), ...all("g.cluster.folded")];
+return [things, all("g.cluster"), all("g.edge"), [natural.width, natural.height]];
+"""
+
+
+def apart(a, b):
+    return a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+
+
+def touches(a, b):
+    return not apart(a, [b[0] - 3, b[1] - 3, b[2] + 3, b[3] + 3])
+
+
+@needs_browser
+@pytest.mark.parametrize("order", [0, 1])
+def test_the_picture_closes_up_around_a_folded_module(order, tmp_path):
+    page = tmp_path / "model.html"
+    model = nn.Sequential(nn.MLP((4, 3, 3), rng=0), subjects.Residual(3), nn.Linear(3, 2, rng=0))
+    draw(model, np.ones((2, 4), np.float32), order=order, file=page)
+    with browsing(page) as browser:
+        count = browser.execute_script("return boxes.length")
+        *_, whole = browser.execute_script(SEEN)
+        for k in range(count):
+            browser.execute_script("fold(boxes[arguments[0]], true)", k)
+            things, modules, edges, now = browser.execute_script(SEEN)
+            pairs = itertools.combinations(things, 2)
+            assert all(apart(a, b) for a, b in pairs), k
+            assert all(
+                sum(touches(edge, one) for one in things + modules) >= 2 for edge in edges
+            ), k
+            assert now[1] < whole[1] or (order and now <= whole)
+            browser.execute_script("fold(boxes[arguments[0]], false)", k)
+        assert browser.execute_script(SEEN)[-1] == pytest.approx(whole, abs=0.5)
 
 
 @needs_browser

@@ -17,17 +17,19 @@ def page(template: str, svg: str, **parts: Any) -> str:
     Parameters
     ----------
     template : str
-        A file beside this one, with the names of its parts in double braces.
+        A file beside this one, with the names of its parts, and of other files, in double braces.
     svg : str
         The picture, as a renderer returns it.
     **parts
         Texts; anything else goes into a script as JSON.
     """
-    folder = files(__name__)
     texts = {name: _safe(part) for name, part in parts.items()}
     texts["svg"] = svg[svg.index("<svg") :]  # without what stands before it in a file of its own
-    texts["style"] = folder.joinpath("style.css").read_text("utf-8").rstrip()
-    return "".join(_filled(folder.joinpath(template).read_text("utf-8"), texts))
+    return "".join(_filled(_read(template), texts))
+
+
+def _read(file: str) -> str:
+    return files(__name__).joinpath(file).read_text("utf-8").rstrip()
 
 
 def _safe(part: Any) -> str:
@@ -42,5 +44,5 @@ def _filled(template: str, parts: Mapping[str, str]) -> Iterator[str]:
         before, _, rest = template.partition("{{")
         name, _, template = rest.partition("}}")
         yield before
-        yield parts[name]
+        yield parts[name] if name in parts else _read(name)
     yield template
