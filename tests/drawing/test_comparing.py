@@ -12,6 +12,15 @@ def test_a_graph_compared_with_itself_has_no_difference():
     model = nn.Sequential(nn.Linear(8, 4, rng=0), nn.ReLU())
     picture = draw_diff(model, model, subjects.ones(3, 8))
     assert "no difference" in picture.source
+    for change in ("added", "removed", "changed"):
+        assert change not in picture.source
+
+
+def test_the_legend_of_a_comparison_has_what_occurs():
+    x = subjects.ones(3)
+    picture = draw_diff(lambda x: np.exp(x).sum(), lambda x: np.cumsum(np.exp(x)).sum(), x)
+    assert "+ added" in picture.source
+    assert "removed" not in picture.source
 
 
 def test_what_was_added_removed_and_changed_is_marked():

@@ -84,7 +84,7 @@ def test_blocks_of_blocks_are_joined():
         return x
 
     picture = draw(f, np.ones((2, 3)))
-    assert boxes(picture) == ["x 19", "x 4", "x 20"]
+    assert boxes(picture) == ["x 5", "x 20"]
     assert "310 operations" in picture.source
 
 
@@ -131,6 +131,64 @@ def test_modules_are_collapsed_by_path_class_pattern_or_function(collapse):
     picture = draw(nested(), subjects.ones(2, 8), collapse=collapse)
     assert "1 Residual, 40 parameters" in labels(picture).values()
     assert boxes(picture) == ["Sequential 86 parameters"]
+
+
+def test_a_step_that_is_fed_from_outside_is_the_first_of_the_equal_ones():
+    kept = nn.Linear(4, 4, rng=0)
+
+    def run(state, xs, scale):
+        for x in xs:
+            state = np.tanh(x * scale + kept(state))
+        return state
+
+    picture = draw(run, subjects.ones(2, 4), subjects.ones(20, 2, 4), subjects.ones(4))
+    assert set(boxes(picture)) == {"x 20"}
+    assert len(labels(picture)) == 9
+    assert ("state 2x4", "Linear 20 parameters linear", "") in edges(picture)
+
+
+def test_a_first_step_that_does_something_else_stays_outside():
+    kept = nn.Linear(4, 4, rng=0)
+
+    def run(state, xs):
+        state = kept(np.exp(state))
+        for x in xs:
+            state = np.tanh(x + kept(state))
+        return state
+
+    picture = draw(run, subjects.ones(2, 4), subjects.ones(20, 2, 4))
+    assert set(boxes(picture)) == {"x 20"}
+    assert any(a == "exp(state)" for a, _, _ in edges(picture))
+
+
+def test_weights_that_all_equal_blocks_share_stand_outside_of_them():
+    kept = nn.Linear(4, 4, rng=0)
+
+    def run(x):
+        for _ in range(20):
+            x = np.tanh(kept(x))
+        return x
+
+    assert "weight 4x4" in labels(draw(run, subjects.ones(2, 4))).values()
+    own = [layer for k in range(20) for layer in (nn.Linear(4, 4, rng=k), nn.Tanh())]
+    assert "weight 4x4" not in labels(draw(nn.Sequential(*own), subjects.ones(2, 4))).values()
+
+
+def test_a_function_that_collapses_all_leaves_the_outermost_module_open():
+    shown = labels(draw(nested(), subjects.ones(2, 8), collapse=lambda scope: True))
+    opened = labels(draw(nested(), subjects.ones(2, 8), depth=1))
+    assert sorted(shown.values()) == sorted(opened.values())
+    assert len(shown) > 3
+    only = draw(nested(), subjects.ones(2, 8), collapse=lambda scope: not scope.path)
+    assert "collapse leaves the outermost module open; depth=0 folds it" in only.source
+    called = draw(lambda x: nested()(x) * 2.0, subjects.ones(2, 8), collapse="Sequential")
+    assert any("Sequential" in label for label in labels(called).values())
+
+
+@pytest.mark.parametrize("collapse", [3, ["MLP"]])
+def test_what_is_neither_a_name_nor_a_function_collapses_nothing(collapse):
+    with pytest.raises(TypeError, match=r"draw's collapse is the path or class of modules.*; got"):
+        draw(nested(), subjects.ones(2, 8), collapse=collapse)
 
 
 def test_a_name_that_no_module_has_is_said_below_the_picture():

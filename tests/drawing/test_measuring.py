@@ -67,6 +67,31 @@ def test_nan_and_infinity_are_counted_in_red():
     assert 'color="#B30000"' not in draw(lambda x: x * 2.0, np.ones(3), values=True).source
 
 
+def test_values_in_a_block_that_repeats_are_those_of_the_first_and_the_last():
+    layers = [layer for k in range(20) for layer in (nn.Linear(1, 1, rng=0), nn.ReLU())]
+    for k, layer in enumerate(layers[::2]):
+        layer.weight.data = np.full((1, 1), 2.0)
+        layer.bias.data = np.full(1, float(k))
+    picture = draw(nn.Sequential(*layers), np.ones((1, 1)), values=True)
+    (linear,) = [label for label in labels(picture).values() if "linear" in label]
+    end = sum(k * 2.0 ** (19 - k) for k in range(20)) + 2.0**20
+    assert f"first of 20: [[2]] last: [[{end:.4g}]]" in linear
+    assert "bias 1; first of 20: [0]; first of 20: grad not computed; last: [19]" in linear
+
+
+def test_shared_weights_of_a_block_that_repeats_are_no_first_of_many():
+    shared = nn.Linear(2, 2, rng=0)
+
+    def repeat(x):
+        for _ in range(20):
+            x = np.tanh(shared(x))
+        return x
+
+    shown = labels(draw(repeat, np.ones((3, 2), np.float32), values=True)).values()
+    (weight,) = [label for label in shown if "weight" in label]
+    assert "first of" not in weight.partition("weight")[2].partition("bias")[0]
+
+
 def test_values_of_cotangents_are_shown_in_their_lane():
     w = Tensor(3.0, requires_grad=True)
     picture = draw(w * w, order=1, values=True)

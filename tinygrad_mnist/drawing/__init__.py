@@ -58,10 +58,12 @@ def draw(
         How many boxes in each other are drawn; modules deeper than that are one node each.
     collapse : str or callable, optional
         Which modules are one node each: a path or class, ``*`` stands for anything, or a function
-        of a `vertices.Scope`, which has their ``path``, ``kind`` and ``parameters``.
+        of a `vertices.Scope`, which has their ``path``, ``kind`` and ``parameters``. The outermost
+        module stays open; ``depth=0`` folds it.
     values : bool, optional
         Whether to show numbers: small arrays in full, of others the ends and the mean; the
-        ``grad`` of leaves. NaN and infinities are red.
+        ``grad`` of leaves. NaN and infinities are red. Of blocks that repeat, those of the first
+        and the last.
     memory : bool, optional
         Whether to show the bytes that each operation keeps for backward, each array once.
     color_by : str, optional
@@ -112,6 +114,11 @@ def draw(
         raise ValueError(f"draw goes back order times by reverse mode, 0, 1 or 2; got {order!r}")
     if depth is not None and (not hasattr(depth, "__index__") or depth < 0):
         raise ValueError(f"draw's depth is how many boxes in each other to draw; got {depth!r}")
+    if not (collapse is None or isinstance(collapse, str) or callable(collapse)):
+        raise TypeError(
+            "draw's collapse is the path or class of modules, or a function of a Scope; got "
+            f"{collapse!r}"
+        )
     if color_by is not None:
         color_by = _color_name(color_by)
     with _no_collection():

@@ -99,27 +99,33 @@ def _join_outputs(graph: Graph) -> None:
 
 def _fold_chosen(graph: Graph, depth: int | None, collapse: Collapse) -> None:
     """Fold the modules that the user named, or that are too deep."""
-    chosen: dict[Scope, bool] = {}
-
-    def folds(scope: Scope, level: int) -> bool:
-        if scope.what != "module":
-            return False
-        if scope not in chosen:
-            chosen[scope] = (depth is not None and level >= depth) or _named(scope, collapse)
-        return chosen[scope]
-
+    scopes = dict.fromkeys(scope for v in visible(graph) for scope in around(v.scope))
+    modules = [scope for scope in scopes if scope.what == "module"]
+    named = {scope for scope in modules if _named(scope, collapse)}
+    if collapse is not None and not named:
+        called = repr(collapse) if isinstance(collapse, str) else "the function"
+        graph.remarks.append(f"collapse={called} is no module here")
+    whole = _outermost(graph)
+    if whole in named:
+        named.discard(whole)
+        if not named:
+            graph.remarks.append("collapse leaves the outermost module open; depth=0 folds it")
     groups: dict[Scope, list[Vertex]] = {}
     for v in visible(graph):
         level = 0
         for scope in around(v.scope):
-            if folds(scope, level):
+            if scope in named or (scope in modules and depth is not None and level >= depth):
                 groups.setdefault(scope, []).append(v)
                 break
             level += scope.what == "module"
-    scopes = {scope for v in visible(graph) for scope in around(v.scope)}
-    if isinstance(collapse, str) and not any(_named(scope, collapse) for scope in scopes):
-        graph.remarks.append(f"collapse={collapse!r} is no module here")
     _fold(graph, groups)
+
+
+def _outermost(graph: Graph) -> Scope | None:
+    """Return the module that holds every operation, and is in no other; None where none does."""
+    operations = {v.scope for v in visible(graph) if v.kind in NODES and v.order == 0}
+    shared = functools.reduce(common, operations) if operations else None
+    return next((scope for scope in around(shared) if scope.what == "module"), None)
 
 
 def _named(scope: Scope, collapse: Collapse) -> bool:

@@ -13,6 +13,10 @@ def scope_leaves(graph: Graph) -> None:
             if s.kind in LEAVES and v.order <= placed.get(s, v.order):
                 s.scope = common(s.scope, v.scope) if s in placed else v.scope
                 placed[s] = s.order = v.order
+    for leaf in placed:
+        if leaf.last is None:  # all blocks that repeat read this one
+            repeats = [scope for scope in around(leaf.scope) if scope.times]
+            leaf.scope = repeats[0].parent if repeats else leaf.scope
 
 
 def list_leaves(graph: Graph) -> None:
@@ -23,6 +27,8 @@ def list_leaves(graph: Graph) -> None:
             if s.kind in LEAVES and s.scope is not None and s.order == v.order:
                 readers.setdefault(s, set()).add(shown(v))
     for leaf, (reader, *others) in readers.items():
-        if not others and any(s.what in {"module", "rule"} for s in around(leaf.scope)):
+        boxes = around(leaf.scope)
+        shared = others or any(s.times for s in around(reader.scope) if s not in boxes)
+        if not shared and any(s.what in {"module", "rule"} for s in boxes):
             leaf.into = reader
             reader.listed = (*reader.listed, leaf)

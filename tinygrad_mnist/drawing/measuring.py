@@ -12,7 +12,15 @@ from tinygrad_mnist.checking.digits import moves
 from tinygrad_mnist.checking.tracing import visits
 from tinygrad_mnist.drawing.numbers import number, size_text, time_text
 from tinygrad_mnist.drawing.tracing import Record
-from tinygrad_mnist.drawing.vertices import NOT_KEPT, Graph, Measured, Vertex, shown, visible
+from tinygrad_mnist.drawing.vertices import (
+    NOT_KEPT,
+    Graph,
+    Measured,
+    Vertex,
+    around,
+    shown,
+    visible,
+)
 from tinygrad_mnist.graph import owner_of
 
 if TYPE_CHECKING:
@@ -86,11 +94,19 @@ def _show_value(v: Vertex) -> None:
     assert v.measured is not None
     if v.kind in {"module", "gap", "failure"}:
         return
+    _measure_value(v, v.measured)
+    if v.last is not None:
+        v.measured.times = math.prod(scope.times or 1 for scope in around(v.scope))
+        v.measured.last = Measured()
+        _measure_value(v.last, v.measured.last)
+
+
+def _measure_value(v: Vertex, measured: Measured) -> None:
     known = v.value if v.kind != "output" else v.sources[0].value
-    v.measured.value = NOT_KEPT if known is None else known
+    measured.value = NOT_KEPT if known is None else known
     leaf = v.node if v.kind in {"parameter", "input"} else None
     if leaf is not None and leaf.plan is None and not v.borrowed:
-        v.measured.gradient = NOT_KEPT if leaf.grad is None else leaf.grad
+        measured.gradient = NOT_KEPT if leaf.grad is None else leaf.grad
 
 
 # Memory -----------------------------------------------------------------------------------------

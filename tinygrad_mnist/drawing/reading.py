@@ -227,6 +227,8 @@ class _Reader:
         for t in [*self.trace.names.tensors.values(), *roots]:
             if t._node in self.nodes:
                 self.nodes[t._node].value = t._value
+        others = (vertex for vertex in self.graph.vertices if vertex.kind != "input")
+        self.graph.vertices = [*self.inputs, *others]  # in the order of the call's arguments
         passes.keep({leaf for leaf, _, _ in gradients})
         passes.box(self.graph)
         return self.graph

@@ -19,7 +19,9 @@ from tinygrad_mnist.drawing.vertices import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from tinygrad_mnist.drawing.vertices import Vertex
 
 OUTSIDE = LEAVES | {"input"}
 REPEATED = 12  # operations in a row of equal blocks at least
@@ -82,6 +84,7 @@ class _Repeats:
         for start, stop in self._runs(period):
             first = self._aligned(start, stop, period)
             if first is not None:
+                first = self._earlier(first, stop, period)
                 times = (stop - first) // period
                 self._join(first, period, times)
                 dropped[first + period : first + times * period] = True
@@ -118,6 +121,19 @@ class _Repeats:
                     return first
         return None
 
+    def _earlier(self, first: int, stop: int, period: int) -> int:
+        """Return where blocks start when the block before is one, too, but fed from outside."""
+        start = first - period
+        if start < 0:
+            return first
+        before, block = self.flow[start:first], self.flow[first : first + period]
+        behind = self.flow[stop].number if stop < len(self.flow) else self.count
+        inner, outer = around(self._across(first)), around(self._across(start))
+        fits = len(outer) <= len(inner) and self.last[start:first].max() < behind
+        if fits and all(map(_alike, before, block, [before] * period)):
+            return start
+        return first
+
     def _across(self, k: int) -> Scope | None:
         """Return the innermost scope that a cut before vertex `k` goes through."""
         return (
@@ -141,10 +157,30 @@ class _Repeats:
             elif inside[0] is not block:
                 inside[0].parent = block
             v.operations *= times
-            final = flow[end - period + k - first].notes
-            if v.notes != final:
-                v.notes = (f"{', '.join(v.notes)} {ELSEWHERE} {', '.join(final)}",)
+            final = flow[end - period + k - first]
+            if v.notes != final.notes:
+                v.notes = (f"{', '.join(v.notes)} {ELSEWHERE} {', '.join(final.notes)}",)
+            for one, other in ((v, final), *zip(v.sources, final.sources, strict=True)):
+                if one is v or (one.kind in LEAVES and one is not other):
+                    one.last = other.last or other
             for twin in flow[k + period : end : period]:
                 twin.into = v
             self.last[k] = self.last[k + (times - 1) * period]
             self.looks[k] = self.seen.setdefault((int(self.looks[k]), times), len(self.seen))
+
+
+def _alike(v: Vertex, w: Vertex, before: Sequence[Vertex]) -> bool:
+    """Return whether `v` is the call that `w` is, but for what `w` has from the block before."""
+    notes = v.name == "getitem" or v.notes == w.notes
+    if _call(v) != _call(w) or not notes or len(v.sources) != len(w.sources):
+        return False
+    for s, t in zip(v.sources, w.sources, strict=True):
+        far = v.number - s.number == w.number - t.number
+        fed = s.kind in OUTSIDE and t in before
+        if s is not t and ((s.shape, s.dtype) != (t.shape, t.dtype) or not (far or fed)):
+            return False
+    return True
+
+
+def _call(v: Vertex) -> tuple[Any, ...]:
+    return v.kind, v.name, v.shape, v.dtype, v.order, *v.roles

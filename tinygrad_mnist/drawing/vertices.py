@@ -65,6 +65,10 @@ class Measured:
         What the vertex is coloured by, from 0 to 1; None where that is not known.
     amount : str
         The same in words, such as ``1.2 ms``.
+    times : int
+        Of how many equal blocks this is from the first.
+    last : Measured
+        What is to be known in the last of them.
     """
 
     value: Any = None
@@ -72,6 +76,8 @@ class Measured:
     kept: int | None = None
     weight: float | None = None
     amount: str = ""
+    times: int = 1
+    last: Measured | None = None
 
 
 class _NotKept:
@@ -120,6 +126,8 @@ class Vertex:
         The innermost box around it.
     into : Vertex or None
         The vertex that shows this one; see `shown`.
+    last : Vertex or None
+        The same in the last of equal blocks, of which the picture shows the first.
     listed : tuple of Vertex
         The leaves that stand inside its node.
     operations : int
@@ -154,6 +162,7 @@ class Vertex:
     node: Any = None
     scope: Scope | None = None
     into: Vertex | None = None
+    last: Vertex | None = None
     listed: tuple[Vertex, ...] = ()
     operations: int = 1
     number: int = -1
@@ -183,7 +192,7 @@ class Graph:
     def forget(self) -> None:
         """Let go of nodes and arrays: vertices refer to each other, so they may outlive us."""
         for v in self.vertices:
-            v.node = v.measured = v.value = None
+            v.node = v.measured = v.value = v.last = None
             v.site = str(v.site)
 
 

@@ -16,6 +16,7 @@ from tinygrad_mnist.drawing.vertices import (
     NODES,
     NOT_KEPT,
     Graph,
+    Measured,
     Vertex,
     around,
     counted,
@@ -92,15 +93,12 @@ class Wording:
 
     def measures(self, v: Vertex) -> list[tuple[str, bool]]:
         """Return what was measured, line by line, and whether it is to alarm."""
-        m, lines = v.measured, []
+        m = v.measured
         if m is None:
             return []
-        for name, array in (("", m.value), ("grad ", m.gradient)):
-            if array is NOT_KEPT:
-                lines.append((f"{name}not computed" if name else "value not kept", False))
-            elif array is not None:
-                text, odd = summary(array)
-                lines.append((f"{name}{text}" if name else text, odd))
+        lines = _values(m, f"first of {m.times:,}: " if m.last else "")
+        if m.last:
+            lines += _values(m.last, "last: ")
         if m.kept and not m.amount.startswith("keeps"):
             lines.append((f"keeps {size_text(m.kept)}", False))
         if m.amount:
@@ -134,3 +132,15 @@ class Wording:
             return ""
         flow = (s for s in v.sources if s.kind in FLOW)
         return role if len(list(islice(flow, 2))) > 1 else ""
+
+
+def _values(m: Measured, where: str) -> list[tuple[str, bool]]:
+    """Return a value and its gradient in words, and whether they are to alarm."""
+    lines = []
+    for name, array in (("", m.value), ("grad ", m.gradient)):
+        if array is NOT_KEPT:
+            lines.append((f"{where}{'grad not computed' if name else 'value not kept'}", False))
+        elif array is not None:
+            text, odd = summary(array)
+            lines.append((f"{where}{name}{text}", odd))
+    return lines

@@ -34,6 +34,7 @@ from tinygrad_mnist.drawing.tracing import line_of
 from tinygrad_mnist.drawing.vertices import (
     ELSEWHERE,
     FLOW,
+    MULTIPLE,
     NODES,
     Graph,
     Scope,
@@ -264,6 +265,8 @@ class _Writer:
         left_out = sum(v.operations for v in self.visible if v.kind == "gap")
         if left_out:
             remarks.append(f"{counted(left_out, 'operation')} left out, to show {BUDGET} nodes")
+        if any(scope.times for scope in self.content):
+            remarks.append(f"{MULTIPLE}: equal blocks, each fed by the one before, drawn once")
         if self.lanes:
             remarks.append("dashed: what a gradient rule saved; dotted: whose rule it is")
             if any(scope.what == "rule" and scope.kind for scope in self.content):
@@ -277,12 +280,15 @@ class _Writer:
             ends = [f"<td>{small(text)}</td>" for text in (f"{name}:", low, high)]
             rows.append(table([ends[0] + ends[1] + steps + ends[2]], 'cellspacing="2"'))
         if self.compares:
+            changes = {v.change for v in self.visible}
             legend = "".join(
                 f'<td border="1" bgcolor="{look["fillcolor"]}" color="{look["color"]}">'
                 f"{small(f'{sign} {change}')}</td>"
                 for change, (sign, look) in CHANGES.items()
+                if change in changes
             )
-        rows.append(table([legend], 'cellspacing="4" cellpadding="3"'))
+        if legend:
+            rows.append(table([legend], 'cellspacing="4" cellpadding="3"'))
         return table([f'<td align="left">{row}</td>' for row in rows], 'cellspacing="0"')
 
 
