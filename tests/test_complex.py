@@ -54,9 +54,10 @@ def test_a_cotangent_of_a_complex_result_is_paired_without_a_conjugate():
         lambda z: np.var(z, axis=1) + np.std(z),
         lambda z: np.stack([z[0], z[1, ::-1], z.conj()[[0, 1], [1, 1]]]).reshape(3, 2).T,
         lambda z: np.where(X > 0, z, 1j * X) * z.conjugate(),
+        lambda z: np.interp([0.3, 1.5, 4.0], [0.0, 1.0, 2.0, 3.0], z.ravel()),
     ],
     ids=str.split(
-        "conj arithmetic power exp trigonometry polar parts matmul einsum sum var shape where"
+        "conj arithmetic power exp trigonometry polar parts matmul einsum sum var shape where interp"
     ),
 )
 def test_what_goes_through_complex_numbers_has_right_derivatives_of_both_orders(f):

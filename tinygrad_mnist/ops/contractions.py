@@ -86,6 +86,7 @@ def _einsum_rule(g: Any, number: int, subscripts: Any, operands: Any, optimize: 
         {"subscripts": "ij,jk->ik", "shapes": "(i,j),(j,k)"},
         {"subscripts": "ij,jk,kl", "shapes": "(i,j),(j,k),(k,l)"},
         {"subscripts": "ij,ij->i", "shapes": "(1,j),(i,j)"},
+        {"subscripts": "ij,jk->ik", "shapes": "(i,1),(j,k)"},
         {"subscripts": "i...,...j", "shapes": "(i,…),(…,j)", "optimize": True},
         {"operands": ([1, 0],), "shapes": "(i,j)"},
         {"operands": ([0, 0], [0]), "shapes": "(i,i)"},
