@@ -57,7 +57,7 @@ def test_a_cotangent_of_a_complex_result_is_paired_without_a_conjugate():
         lambda z: np.interp([0.3, 1.5, 4.0], [0.0, 1.0, 2.0, 3.0], z.ravel()),
     ],
     ids=str.split(
-        "conj arithmetic power exp trigonometry polar parts matmul einsum sum var shape where interp"
+        "conj arithmetic power exp trigonometry polar parts matmul einsum sum var shape where knots"
     ),
 )
 def test_what_goes_through_complex_numbers_has_right_derivatives_of_both_orders(f):

@@ -69,7 +69,7 @@ def _einsum_rule(g: Any, number: int, subscripts: Any, operands: Any, optimize: 
             factors.append((np.diag(np.ones_like(g, shape=n)), [index, other]))
             wanted.append(other)
             continue
-        if index not in known or known[index] < n:  # summed over: every entry counts alike
+        if index not in known or known[index] == 1 != n:  # each of its entries counts alike
             factors.append((np.ones_like(g, shape=n), [index]))
         wanted.append(index)
     letters: dict[Any, str] = {}
