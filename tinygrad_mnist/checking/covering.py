@@ -27,6 +27,7 @@ STEP, END = 0.1, 4.0  # numbers are looked at so closely, up to there
 FEWEST = 40  # bins of an interval with two ends
 LEAST, LARGEST = -6, 6  # powers of ten
 DENSE = 0  # the power that stands for all numbers that are looked at closely
+AWAY = 1  # a power of ten beyond these
 POWERS = [*range(-2, LEAST - 1, -1), *range(1, LARGEST + 1)]
 SIZES, RANKS = (3, 4, 2, 5), (1, 2)
 TIES = 3
@@ -138,17 +139,28 @@ class Covering:
         """Yield calls of one case, as many as it takes; those of other cases count too."""
         for manner in (*self._squares(), *self._special()):
             yield from self._call(subject, case, anywhere, manner)
+        yield from self._dense(subject, case, anywhere)
+        for power in POWERS:
+            yield from self._at_power(subject, case, anywhere, power)
+
+    def _dense(self, subject: Subject, case: int, anywhere: bool) -> Iterator[Call]:
+        """Yield calls until all numbers up to 4 were seen.
+
+        In every second one, other inputs lie further away, to both sides: what a bound is for one
+        entry then counts.
+        """
         vain = 0
-        for _ in range(ROUNDS):
-            new = 0
-            for call in self._call(subject, case, anywhere, self._at(DENSE)):
+        for n in range(ROUNDS):
+            wanting, new = self._wanting(DENSE), 0
+            if vain == PATIENCE or not wanting:
+                return
+            manner = self._at(DENSE)
+            if n % 2 and len(self._drawn) > 1:
+                manner = self._at(DENSE, wanting[n // 2 % len(wanting)], others=AWAY)
+            for call in self._call(subject, case, anywhere, manner):
                 yield call
                 new = self._saw(call)
             vain = 0 if new else vain + 1
-            if vain == PATIENCE or not self._wanting(DENSE):
-                break
-        for power in POWERS:
-            yield from self._at_power(subject, case, anywhere, power)
 
     def _at_power(self, subject: Subject, case: int, anywhere: bool, power: int) -> Iterator[Call]:
         """Yield calls with numbers of a power of ten, for all inputs and then for one alone."""
@@ -189,11 +201,11 @@ class Covering:
             yield Manner(sizes=SIZES, fill=partial(self._one_of, two))
             yield Manner(common=(self._choose(SIZES),), fill=partial(self._same, {}))
 
-    def _at(self, power: int, name: str | None = None) -> Manner:
+    def _at(self, power: int, name: str | None = None, others: int = DENSE) -> Manner:
         """Return the manner with numbers of a power of ten, of one input or of all."""
 
         def fill(parameter: str, shape: tuple[int, ...], interval: Interval) -> Array:
-            here = power if name in {None, parameter} else DENSE
+            here = power if name in {None, parameter} else others
             return self._of(parameter, interval).take(here, math.prod(shape)).reshape(shape)
 
         return Manner(sizes=SIZES, ranks=RANKS, common=(None,), fill=fill)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Checker = Callable[[Problem, int, int], Report]  # order and seed; raises what is wrong
 
-FEWEST = 25  # examples of each case of an op, however many cases there are
+FEWEST = 15  # examples of each case of an op, however many cases there are
 SEEDS = 1000  # of cotangents
 
 
