@@ -79,15 +79,22 @@ class Search:
         """
         for case in range(self.cases):
             found = _searched(self._check(case, self.order), self.examples, self.seed)
-            found = found or self._covered(case)
             if found is not None:
-                plainer = None
-                if not isinstance(found.error, Wrong) or found.error.check.order > 1:
-                    plainer = _searched(self._check(case, 1, True), self.examples, self.seed)
-                return simplified(plainer or found, self._failure)
+                return self._plainest(found, case)
+        for case in range(self.cases):
+            found = self._covered(case)
+            if found is not None:
+                return self._plainest(found, case)
         if not self.report.compared + self.report.unjudged and self._last is not None:
             raise self._last
         return None
+
+    def _plainest(self, found: Found, case: int) -> Found:
+        """Return a call with a wrong number at first order, if there is one, made simpler."""
+        plainer = None
+        if not isinstance(found.error, Wrong) or found.error.check.order > 1:
+            plainer = _searched(self._check(case, 1, True), self.examples, self.seed)
+        return simplified(plainer or found, self._failure)
 
     def _covered(self, case: int) -> Found | None:
         """Return the first call that fails among those that leave nothing out."""
