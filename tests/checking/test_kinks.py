@@ -1,8 +1,10 @@
 """Claims at kinks pass if they lie among the derivatives around, however close to the measured."""
 
 import numpy as np
+import pytest
 
-from tinygrad_mnist import gradcheck, ops
+from tinygrad_mnist import gradcheck, op, ops
+from tinygrad_mnist.checking import GradientError
 
 
 def test_a_share_that_is_near_what_is_measured_across_a_kink_passes():
@@ -22,3 +24,18 @@ def test_an_input_outside_of_what_is_drawn_is_judged_as_well():
     below = np.array([1.7, -0.6])
     report = gradcheck(ops.divide, below, below, domain={"y": (-np.inf, 0)})
     assert (report.verdict, report.compared) == ("pass", 8)
+
+
+def test_one_of_many_equal_entries_may_have_its_share():
+    equal = np.ones((5, 4, 5))
+    for f in (np.max, np.min, np.median):
+        report = gradcheck(f, equal)
+        assert report.verdict == "pass"
+        assert report.kinks >= 100
+
+
+def test_too_large_a_share_of_many_equal_entries_is_wrong():
+    greedy = op(lambda x: np.max(x), shapes="(n)")  # noqa: PLW0108 - the op needs a name for x
+    greedy.defvjp(x=lambda g, x, out: g * np.equal(x, out) / np.sqrt(np.sum(np.equal(x, out))))
+    with pytest.raises(GradientError, match="of 40 entries differ"):
+        gradcheck(greedy, np.ones(40))

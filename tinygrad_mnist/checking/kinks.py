@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 AROUND = (1e-3, 1e-6, 1e-9)  # how far from a kink, relative to a step, its sides are looked at
 DIRECTIONS = 8  # that move several entries at once
 FAR = 100  # times what is off at a kink: then claims around differ
-SIDES = 32  # how many pairs of points around a kink are looked at before a claim is called wrong
+SIDES = 32  # pairs of points around a kink, and one for each entry, before a claim is called wrong
 
 
 def is_kink(check: Check, verdicts: Verdicts, rows: Vector, random: np.random.Generator) -> bool:
@@ -109,7 +109,11 @@ def _together(check: Check, beside: Vector, random: np.random.Generator) -> bool
 
 
 def _shifts(size: int, rows: Vector, random: np.random.Generator) -> Iterator[Vector]:
-    """Yield ways to leave a kink: in a random direction, in the order of entries, one by one."""
+    """Yield ways to leave a kink: in a random direction, in the order of entries, one by one.
+
+    At last every one of some rows comes first once, last once, and at each place between, so that
+    each of many equal entries is the largest, or the middle one, somewhere.
+    """
     yield generic(random, size)
     rising = 0.5 + np.arange(size) / max(1, size)
     yield rising
@@ -120,4 +124,9 @@ def _shifts(size: int, rows: Vector, random: np.random.Generator) -> Iterator[Ve
             shift = np.abs(shift)
         if n % 4 > 1:  # what happens where one entry stands out, or stays
             shift[random.choice(rows)] *= random.choice((0.01, 3.0))
+        yield shift
+    order = random.permutation(rows.size)
+    for n in range(rows.size):
+        shift = generic(random, size)
+        shift[rows] = 0.5 + (order + n) % rows.size / rows.size
         yield shift
