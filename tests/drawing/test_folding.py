@@ -144,7 +144,7 @@ def test_a_step_that_is_fed_from_outside_is_the_first_of_the_equal_ones():
     picture = draw(run, subjects.ones(2, 4), subjects.ones(20, 2, 4), subjects.ones(4))
     assert set(boxes(picture)) == {"x 20"}
     assert len(labels(picture)) == 9
-    assert ("state 2x4", "Linear 20 parameters linear", "") in edges(picture)
+    assert ("state 2x4", "Linear 20 parameters linear", "at first") in edges(picture)
 
 
 def test_a_first_step_that_does_something_else_stays_outside():
@@ -159,6 +159,34 @@ def test_a_first_step_that_does_something_else_stays_outside():
     picture = draw(run, subjects.ones(2, 4), subjects.ones(20, 2, 4))
     assert set(boxes(picture)) == {"x 20"}
     assert any(a == "exp(state)" for a, _, _ in edges(picture))
+
+
+def test_what_only_the_first_of_equal_blocks_reads_has_no_name_in_their_formula():
+    def run(xs):
+        state = np.ones(4)
+        for x in xs:
+            state = np.tanh(x * state)
+        return state
+
+    picture = draw(run, np.ones((20, 4)))
+    assert ("c1 4", "state = tanh(x * y)", "y at first") in edges(picture)
+
+
+def test_very_many_leaves_that_one_operation_reads_are_one_node():
+    leaves = [leaf() for _ in range(1000)]
+    picture = draw(np.stack(leaves).sum())
+    shown = list(labels(picture).values())
+    assert len(shown) == 4
+    assert "scalar, the first of 1,000 like it" in shown[0]
+
+
+def test_rules_are_folded_before_modules_are():
+    sizes = [40 - k for k in range(20)]
+    picture = draw(nn.MLP(sizes, rng=0), subjects.ones(2, 40), order=1)
+    assert len(labels(picture)) <= BUDGET
+    shown = labels(picture).values()
+    assert sum(label == "∂ of linear" for label in shown) > 9
+    assert sum("Linear" in label and "weight" in label for label in shown) == 19
 
 
 def test_weights_that_all_equal_blocks_share_stand_outside_of_them():

@@ -171,6 +171,14 @@ def test_drawing_gradients_writes_none_and_keeps_the_graph():
     assert x.grad == pytest.approx(np.sin(2) + 2 * np.cos(2))
 
 
+def test_a_pass_whose_rules_record_nothing_has_a_lane_of_what_it_adds_up():
+    y = leaf()
+    y = y + y
+    first, second = lanes(draw(y, order=1))
+    assert len(first) == 3
+    assert len(second) == 3
+
+
 def test_what_a_pass_does_to_its_own_direction_is_in_its_lane():
     w = leaf(3, 2)
     picture = draw((np.tanh(np.ones((4, 3)) @ w) * w.sum()).sum(), order=2)

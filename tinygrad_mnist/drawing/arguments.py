@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Operands = Mapping[tuple[int, int | None], Vertex]  # (parameter, place in its list) -> vertex
 
 UNKNOWN = object()  # an argument that the graph does not keep
-_PLAIN = (bool, int, float, str, tuple, type(None))
+_PLAIN = (bool, int, float, complex, str, tuple, type(None))
 
 
 def roles_of(plan: Any, sources: int) -> tuple[str, ...]:
@@ -111,6 +111,8 @@ def text_of(value: Any) -> str:
         return ":".join("" if part is None else str(part) for part in parts)
     if isinstance(value, (tuple, list)):
         return short(f"({', '.join(map(text_of, value[:9]))}{',' * (len(value) == 1)})", 32)
+    if isinstance(value, np.dtype):
+        return str(value.name)
     if value is Ellipsis:
         return "..."
     if isinstance(value, _PLAIN):

@@ -7,7 +7,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from tinygrad_mnist.drawing.formulas import join_formulas
-from tinygrad_mnist.drawing.leaves import list_leaves, scope_leaves
+from tinygrad_mnist.drawing.leaves import join_leaves, list_leaves, scope_leaves
 from tinygrad_mnist.drawing.repeats import join_repeats
 from tinygrad_mnist.drawing.reshapes import fold_reshapes
 from tinygrad_mnist.drawing.vertices import (
@@ -50,6 +50,7 @@ def fold(graph: Graph, depth: int | None = None, collapse: Collapse = None) -> N
     fold_reshapes(graph)
     if not any(v.scope for v in graph.vertices):
         leave_out_middle(graph, 50 * BUDGET)  # far more than formulas can join: only for speed
+    join_leaves(graph)
     scope_leaves(graph)
     _join_outputs(graph)
     join_formulas(graph)
@@ -137,25 +138,38 @@ def _named(scope: Scope, collapse: Collapse) -> bool:
 
 
 def _fold_to_budget(graph: Graph) -> None:
-    """Fold modules and rules, the innermost first, until there are no more nodes than allowed."""
+    """Fold rules, and modules from the innermost on, until there are no more nodes than allowed."""
     folded = 0
+    if len(visible(graph)) > BUDGET:
+        _fold_rules(graph)
     nodes = visible(graph)
     depth = max((len(around(v.scope)) for v in nodes), default=0)
     while depth > 0 and len(nodes) > BUDGET:
         groups: dict[Scope, list[Vertex]] = {}
         for v in nodes:
-            if v.scope is not None and v.scope.what != "lane" and len(around(v.scope)) == depth:
-                groups.setdefault(v.scope, []).append(v)
+            scope = v.scope
+            if scope is None or scope.what in {"lane", "rule"} or len(around(scope)) != depth:
+                continue
+            groups.setdefault(scope, []).append(v)
         outside = [v for v in nodes if v.kind in NODES and v.scope not in groups]
         if len(groups) == 1 and not outside:
             break  # that would leave one node
         _fold(graph, groups)
-        folded += sum(scope.what != "rule" for scope in groups)
+        folded += len(groups)
         nodes = visible(graph)
         depth -= 1
     if folded:
         modules_are = "module is" if folded == 1 else "modules are"
         graph.remarks.append(f"{folded:,} {modules_are} folded, to show {BUDGET} nodes at most")
+
+
+def _fold_rules(graph: Graph) -> None:
+    """Let one node show all that a gradient rule recorded, if that is several."""
+    groups: dict[Scope, list[Vertex]] = {}
+    for v in visible(graph):
+        if v.scope is not None and v.scope.what == "rule":
+            groups.setdefault(v.scope, []).append(v)
+    _fold(graph, {scope: several for scope, several in groups.items() if len(several) > 1})
 
 
 def _fold(graph: Graph, groups: dict[Scope, list[Vertex]]) -> None:

@@ -110,7 +110,7 @@ class Passes:
 
     def place(self, vertex: Vertex) -> None:
         """Say of a vertex, whose sources have been placed, which lane it is in and why."""
-        if not self.rules:
+        if not self.rule_calls:
             return
         node = vertex.node
         vertex.order = max((s.order for s in vertex.sources), default=0)

@@ -2,7 +2,38 @@
 
 from __future__ import annotations
 
-from tinygrad_mnist.drawing.vertices import LEAVES, Graph, Vertex, around, common, shown
+from typing import Any
+
+from tinygrad_mnist.drawing.vertices import (
+    LEAVES,
+    OUTSIDE,
+    Graph,
+    Vertex,
+    around,
+    common,
+    shown,
+)
+
+MANY = 24  # leaves of one kind that an operation reads alone; more of them are one node
+
+
+def join_leaves(graph: Graph) -> None:
+    """Let one leaf show very many that one operation alone reads, such as what it stacks."""
+    readers: dict[Vertex, set[Vertex]] = {}
+    for v in graph.vertices:
+        for s in v.sources:
+            if s.kind in OUTSIDE:
+                readers.setdefault(s, set()).add(v)
+    alike: dict[Any, list[Vertex]] = {}
+    for leaf, (reader, *others) in readers.items():
+        if not others:
+            alike.setdefault((reader, leaf.kind, leaf.shape, leaf.dtype), []).append(leaf)
+    for first, *more in alike.values():
+        if len(more) >= MANY:
+            first.notes = (*first.notes, f"the first of {1 + len(more):,} like it")
+            first.last = more[-1]
+            for leaf in more:
+                leaf.into = first
 
 
 def scope_leaves(graph: Graph) -> None:
@@ -24,7 +55,7 @@ def list_leaves(graph: Graph) -> None:
     readers: dict[Vertex, set[Vertex]] = {}
     for v in graph.vertices:
         for s in v.sources:
-            if s.kind in LEAVES and s.scope is not None and s.order == v.order:
+            if s.kind in LEAVES and s.into is None and s.scope is not None and s.order == v.order:
                 readers.setdefault(s, set()).add(shown(v))
     for leaf, (reader, *others) in readers.items():
         boxes = around(leaf.scope)

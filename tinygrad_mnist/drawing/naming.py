@@ -74,6 +74,15 @@ class Names:
         return found[0][1] if found else ""
 
 
+def places(tree: Any, name: str) -> list[str]:
+    """Return what Python calls each leaf of nested lists, tuples and dicts, in their order."""
+    if isinstance(tree, dict):
+        return [path for key in tree for path in places(tree[key], f"{name}[{key!r}]")]
+    if isinstance(tree, (list, tuple)):
+        return [path for k, part in enumerate(tree) for path in places(part, f"{name}[{k}]")]
+    return [] if tree is None else [name]
+
+
 def modules_in(frame: FrameType) -> Iterator[tuple[str, Any]]:
     """Yield the modules that a frame has as variables, with their names."""
     reached = [(name, frame.f_globals.get(name)) for name in frame.f_code.co_names]

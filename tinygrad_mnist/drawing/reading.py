@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_mnist.drawing.arguments import arguments_of, is_array, roles_of, values_of
 from tinygrad_mnist.drawing.formulas import formula_of
 from tinygrad_mnist.drawing.lanes import D, Passes, differentiate
-from tinygrad_mnist.drawing.naming import modules_in
+from tinygrad_mnist.drawing.naming import modules_in, places
 from tinygrad_mnist.drawing.tracing import Record, Trace
 from tinygrad_mnist.drawing.vertices import Graph, Scope, Vertex
 from tinygrad_mnist.drawing.walking import behind
@@ -70,7 +70,7 @@ def call(f: Callable[..., Any], inputs: Sequence[Any], order: int) -> Graph:
         leaves, rebuild = flatten(value)
         if isinstance(value, list) and all(isinstance(v, (int, float)) for v in leaves):
             leaves, rebuild = flatten(np.asarray(value))
-        names = [name] if len(leaves) == 1 else [f"{name}[{k}]" for k in range(len(leaves))]
+        names = places(value, name) if len(leaves) > 1 else [name]
         arguments.append(rebuild(list(map(reader.input, names, leaves))))
     results: list[Tensor] = []
     gradients: list[tuple[Any, int, Tensor]] = []

@@ -12,6 +12,7 @@ from tinygrad_mnist.drawing.vertices import (
     FLOW,
     LEAVES,
     MULTIPLE,
+    OUTSIDE,
     Graph,
     Scope,
     around,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from tinygrad_mnist.drawing.vertices import Vertex
 
-OUTSIDE = LEAVES | {"input"}
 REPEATED = 12  # operations in a row of equal blocks at least
 PERIOD = 256  # operations in such a block at most
 
@@ -160,9 +160,12 @@ class _Repeats:
             final = flow[end - period + k - first]
             if v.notes != final.notes:
                 v.notes = (f"{', '.join(v.notes)} {ELSEWHERE} {', '.join(final.notes)}",)
-            for one, other in ((v, final), *zip(v.sources, final.sources, strict=True)):
-                if one is v or (one.kind in LEAVES and one is not other):
+            v.last = final.last or final
+            for one, other in zip(v.sources, final.sources, strict=True):
+                if one.kind in LEAVES and other.kind in LEAVES and one is not other:
                     one.last = other.last or other
+                elif one.kind in OUTSIDE and other.kind not in OUTSIDE:
+                    v.entering = (*v.entering, one)
             for twin in flow[k + period : end : period]:
                 twin.into = v
             self.last[k] = self.last[k + (times - 1) * period]

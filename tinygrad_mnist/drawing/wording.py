@@ -44,6 +44,7 @@ class Wording:
         leaves = (v for v in graph.vertices if v.kind in LEAVES or v.kind == "input")
         self.taken = {self.name(v) for v in leaves}
         self.taken |= {v.variable for v in visible(graph)}
+        self.entering = {(shown(v), s) for v in graph.vertices for s in v.entering}
         self.letters: dict[tuple[Vertex, Vertex], str] = {}  # (reader, source) -> in its formula
 
     def name(self, v: Vertex) -> str:
@@ -63,7 +64,8 @@ class Wording:
     def formula(self, v: Vertex) -> str:
         """Return a formula with the names of leaves and variables, and letters for the rest."""
         reads = list(dict.fromkeys(read_by(v.formula)))
-        names = {s: self.name(s) for s in reads if s.kind in LEAVES or s.kind == "input"}
+        named = (s for s in reads if s.kind in LEAVES or s.kind == "input")
+        names = {s: self.name(s) for s in named if (v, s) not in self.entering}
         others = [s for s in reads if s not in names]
         if v.formula == (v.name, tuple(others)) and len(others) == 1 and v.name not in INFIX:
             return v.name  # relu, of what the one edge brings
@@ -96,7 +98,8 @@ class Wording:
         m = v.measured
         if m is None:
             return []
-        lines = _values(m, f"first of {m.times:,}: " if m.last else "")
+        first = f"first of {m.times:,}: " if m.times > 1 else "first: "
+        lines = _values(m, first if m.last else "")
         if m.last:
             lines += _values(m.last, "last: ")
         if m.kept and not m.amount.startswith("keeps"):
@@ -121,6 +124,8 @@ class Wording:
         stale = reader.change == "removed" and origin.change == "changed"  # it read another shape
         if origin.kind in NODES and reader.kind not in {"output", "failure"} and not stale:
             words.append(self.type(source))
+        if (reader, source) in self.entering:
+            words.append("at first")
         return " ".join(word for word in words if word)
 
     def _role(self, v: Vertex, role: str, source: Vertex) -> str:
