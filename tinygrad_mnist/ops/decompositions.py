@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_mnist.graph import Box, unboxed
+from tinygrad_mnist.graph import unboxed
 from tinygrad_mnist.operation import op
 from tinygrad_mnist.ops.linalg import adjoint, conj, transposed
 from tinygrad_mnist.protocols import implements
@@ -147,11 +147,12 @@ def _rebuilding(v: Any) -> Any:
 def _check_coinciding(what: str, values: Any, g: Any, turning: Any, off: Any) -> None:
     """Warn if a loss is not built of coinciding values and their vectors in a way that is known.
 
-    Of a matrix rebuilt of both, ``turning`` is symmetric, and twice the values' own part on its
-    diagonal. A dummy cotangent, of forward mode, is no loss's: only plain ones are looked at.
+    Of a matrix rebuilt of both, ``turning`` is symmetric, and has on its diagonal twice the values
+    times what reached them.
     """
-    if not off.any() or isinstance(turning, Box):
+    if not off.any():
         return
+    values, g, turning = unboxed(values), unboxed(g), unboxed(turning)
     doubt = np.where(off, np.abs(_skew(turning)), 0)
     if g is not None:
         own = np.linalg.diagonal(_hermitian(turning)) - 2 * values * g
