@@ -30,6 +30,6 @@ def write_aside(path: Path, content: bytes) -> Path:
     except BaseException as error:
         aside.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            error.filename = error.filename or str(path)
+            error.filename = str(path)
         raise
     return aside

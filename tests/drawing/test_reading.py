@@ -154,3 +154,9 @@ def test_an_exception_in_what_is_drawn_arrives_and_the_mode_is_as_before():
 def test_what_can_not_be_drawn_is_refused(arguments, message):
     with pytest.raises(TypeError, match=message):
         draw(*arguments)
+
+
+@pytest.mark.parametrize("what", [None, [], {"a": ()}])
+def test_nothing_is_no_picture(what):
+    with pytest.raises(TypeError, match="draw takes Tensors, but there are none in"):
+        draw(what)

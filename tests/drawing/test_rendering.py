@@ -88,6 +88,14 @@ def test_a_folder_that_is_missing_is_said_before_anything_is_run(name, tmp_path)
     assert ran == []
 
 
+def test_a_folder_that_takes_no_files_is_said_before_anything_is_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(rendering.os, "access", lambda *_: False)
+    ran = []
+    with pytest.raises(PermissionError, match=r"a\.svg can't be written: .* takes no new files"):
+        draw(lambda x: ran.append(x) or x * x, leaf(2), file=tmp_path / "a.svg")
+    assert ran == []
+
+
 def test_doubts_of_dot_about_a_layout_are_not_printed(monkeypatch, tmp_path, capfd):
     program = tmp_path / "dot"
     program.write_text("#!/bin/sh\necho triangulation failed >&2\necho drawn\n")

@@ -43,6 +43,8 @@ def history(what: Any, order: int, frame: FrameType) -> Graph:
         Where names of variables are read.
     """
     results, _ = flatten(what)
+    if not results:
+        raise TypeError(f"draw takes Tensors, but there are none in {what!r}")
     for t in results:
         if not isinstance(t, Tensor):
             raise TypeError(

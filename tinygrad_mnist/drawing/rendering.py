@@ -134,9 +134,11 @@ def ending(file: str | os.PathLike[str]) -> str:
 
 
 def need_folder(path: Path) -> None:
-    """Raise if there is no folder to write a file in, before any work is done."""
+    """Raise if a file can't be written where it is to be, before any work is done."""
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.name} can't be written: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"{path.name} can't be written: {path.parent} takes no new files")
 
 
 def _rendered(source: str, engine: str, kind: str, *positional: Any, **options: Any) -> bytes:
