@@ -117,7 +117,12 @@ VARIANCES = (
     *SUMS,
     {"axis": 0, "ddof": 1, "shapes": "(3,…)"},
     {"axis": -1, "correction": 1.5, "shapes": "(…,2)"},
-    {"axis": -1, "keepdims": True, "shapes": "(n,3),(n,1)"},
+    {
+        "axis": -1,
+        "keepdims": True,
+        "shapes": "(n,3),(n,1)",
+        "domain": {"a": (1, math.inf), "mean": (-math.inf, 0)},
+    },
 )
 
 
