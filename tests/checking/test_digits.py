@@ -1,4 +1,4 @@
-"""rounding bounds what rounding did, says which op did it, and tells noise to gradcheck."""
+"""rounding bounds what rounding did, and says which op did it."""
 
 import mpmath
 import numpy as np
@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinygrad_mnist import Tensor, no_grad, ops, rounding
-from tinygrad_mnist.checking.digits import noise
 
 
 def network(dtype, seed):
@@ -137,23 +136,3 @@ def test_inputs_beside_a_loss_and_a_graph_that_is_gone_are_refused():
         rounding(loss)
     with no_grad(), pytest.raises(RuntimeError, match="tracks no gradient"):
         rounding(np.sum, x)
-
-
-# Noise, for gradcheck ---------------------------------------------------------------------------
-
-
-def test_noise_bounds_what_rounding_does_to_each_result():
-    x = np.array([1e-5, 1e-3, 1.0])
-    found = noise(lambda x: [(1 - np.cos(x)) / x**2], [x])
-    for entry, bound in zip(x, found, strict=True):
-        with mpmath.workdps(60):
-            exact = (1 - mpmath.cos(mpmath.mpf(float(entry)))) / mpmath.mpf(float(entry)) ** 2
-            off = abs(float(exact - float((1 - np.cos(entry)) / entry**2)))
-        assert off <= bound
-    assert found[0] > 1e3 * found[1] > 1e3 * found[2]
-
-
-def test_noise_of_many_results_is_no_less_than_that_of_each():
-    found = noise(lambda x: [np.exp(x)], [np.zeros(300)])
-    assert found.shape == (300,)
-    assert (found >= np.finfo(float).eps).all()

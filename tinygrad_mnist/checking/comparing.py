@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinygrad_mnist.checking.floors import EPS
+from tinygrad_mnist.checking.inputs import generic
 from tinygrad_mnist.checking.judging import Verdicts, judge
 from tinygrad_mnist.checking.kinks import is_kink
-from tinygrad_mnist.checking.measuring import LEVELS, Along, First, Second, generic
-from tinygrad_mnist.checking.noise import goes_in_stairs, noise_of, what_is_there
+from tinygrad_mnist.checking.measuring import LEVELS, Along, First, Second
+from tinygrad_mnist.checking.noise import above_noise, goes_in_stairs, noise_of, what_is_there
 from tinygrad_mnist.checking.problem import RuleError, quiet
 from tinygrad_mnist.checking.promises import check_linear, check_modes, check_promises
 from tinygrad_mnist.checking.report import GradientError, Mismatch, Report
@@ -85,6 +88,8 @@ def check_point(problem: Problem, order: int, seed: int, max_evaluations: int) -
             text = f"writes to an array that it was given ({error}): write to a copy"
         else:
             text = f"raises at order {at}: {error}"
+            if "NoneType" in str(error):
+                text += "; of several results, hidden ones too, g is None where no cotangent came"
         raise GradientError(f"a rule of {problem.name} {text}") from error
     return report
 
@@ -99,6 +104,9 @@ def _compare(check: First | Second, random: np.random.Generator, max_evaluations
         rows = _sampled(check, suspects, max_evaluations // (4 * LEVELS), random)
         notes = (f"{rows.size:,} of {size:,} entries were looked at one by one", *notes)
     verdicts = _judge_all(check, rows)
+    above = above_noise(check, verdicts)
+    if above is not None:
+        check, verdicts = above, _judge_all(above, rows)
     return _decided(check, verdicts, random, notes)
 
 
@@ -132,39 +140,51 @@ def _decided(
     check: First | Second, verdicts: Verdicts, random: np.random.Generator, notes: tuple[str, ...]
 ) -> Report:
     """Give what looks wrong its second opinions: rounding, noise, a kink; raise if it stays so."""
-    problem = check.problem
-    suspects = verdicts.rows[verdicts.wrong]
+    problem, plain, share = check.problem, check, 0.0
+    suspects = verdicts.rows[verdicts.wrong & ~_is_nothing(check, verdicts)]
     if suspects.size:
-        suspects = suspects[judge(check.lenient(), problem.x, suspects).wrong]
-    noisy, share = 0, 0.0
+        check = check.lenient()
+        again = judge(check, problem.x, suspects)
+        verdicts, suspects = verdicts.taking(again), suspects[again.wrong]
     if suspects.size and not np.isnan(verdicts.claimed).any():
         noise = noise_of(check, suspects)
         if noise is not None:
-            again = judge(noise.check.lenient(), problem.x, suspects)
-            excused = ~again.wrong | goes_in_stairs(check, suspects, again)
-            noisy, share = int((excused & (again.wrong | ~again.known)).sum()), noise.share
-            suspects = suspects[~excused]
-    if suspects.size and not is_kink(check, verdicts, suspects, random):
+            share, again = noise.share, judge(noise.check, problem.x, suspects)
+            lost = goes_in_stairs(check, suspects, again)
+            again = replace(again, wrong=again.wrong & ~lost, known=again.known & ~lost)
+            verdicts, suspects = verdicts.taking(again), suspects[again.wrong]
+    if suspects.size and not is_kink(plain, verdicts, suspects, random):
         raise Wrong(check, verdicts, suspects)
     judged = verdicts.known & ~verdicts.wrong
     kinks, unknown = suspects.size, verdicts.rows[~verdicts.known]
     if unknown.size:
         there = what_is_there(check, verdicts)
-        if not there.jump and is_kink(check, verdicts, unknown, random):
+        if not there.jump and is_kink(plain, verdicts, unknown, random):
             kinks, unknown = kinks + unknown.size, unknown[:0]
         else:
             notes = (*notes, *there.sentences)
             unknown = np.setdiff1d(unknown, there.without)
+            share = max(share, there.share)
     return Report(
         problem.name,
         check.order,
-        compared=int(verdicts.known.sum()) + (kinks - suspects.size) - noisy,
+        compared=int(verdicts.known.sum()) + (kinks - suspects.size),
         kinks=kinks,
-        unjudged=unknown.size + noisy,
+        unjudged=unknown.size,
         worst=float(verdicts.difference()[judged].max(initial=0.0)),
         noise=share,
         notes=notes,
     )
+
+
+def _is_nothing(check: First | Second, verdicts: Verdicts) -> Vector:
+    """Return where nothing moves, and a claim is less than numbers like 1 could show in an op."""
+    if isinstance(check, Second):
+        return np.zeros(verdicts.rows.size, bool)
+    x, steps = check.problem.x, check.problem.steps[verdicts.rows]
+    least = EPS * max(1.0, np.abs(x).max(initial=0.0)) * check.weights.sum()
+    nothing: Vector = (verdicts.measured == 0) & (np.abs(verdicts.claimed) * steps <= least)
+    return nothing
 
 
 # Many entries -------------------------------------------------------------------------------------

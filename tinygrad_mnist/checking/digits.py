@@ -225,10 +225,11 @@ def rounding(what: Tensor | Callable[..., Any], *inputs: Any) -> Rounding:
 def _tracked(value: Any) -> Any:
     """Return a function's argument with its arrays of floating-point numbers tracked."""
     leaves, rebuild = flatten(value)
-    return rebuild([_one_tracked(leaf) for leaf in leaves])
+    return rebuild([one_tracked(leaf) for leaf in leaves])
 
 
-def _one_tracked(leaf: Any) -> Any:
+def one_tracked(leaf: Any) -> Any:
+    """Return a Tensor of floating-point numbers, tracked; anything else as it is."""
     if isinstance(leaf, Tensor) and leaf.requires_grad:
         return leaf
     data = raw(leaf)
@@ -294,42 +295,7 @@ def _positive(value: Any) -> Any:
     return np.abs(value) if inexact else value
 
 
-# For gradcheck ----------------------------------------------------------------------------------
-
-MOST = 256  # results, each of which takes a reverse pass
-
-
-def noise(f: Callable[..., Any], arrays: Iterable[Any]) -> Array:
-    """Return how far rounding can move each entry of a function's results, all in one vector.
-
-    Of an op the forward is looked into, where it runs on Tensors too: what cancels inside it is
-    then seen, and not only its result.
-
-    Parameters
-    ----------
-    f : callable
-        From arrays, or Tensors, to a list of results.
-    arrays : iterable of array
-    """
-    with keeping():
-        results = [r for r in f(*map(_one_tracked, arrays)) if isinstance(r, Tensor)]
-    found = []
-    for result in results:
-        for k in range(min(result.size, MOST)):
-            cotangent = np.zeros_like(result._value)
-            if result.size > MOST:
-                cotangent += 1
-            else:
-                cotangent.flat[k] = 1
-            found.append(_moved(result, cotangent))
-            if result.size > MOST:
-                found += [found[-1]] * (result.size - 1)
-                break
-    return np.array(found)
-
-
-def _moved(result: Tensor, cotangent: Any) -> float:
-    if result._node is None or result._node.plan is None:
-        return 0.0
-    moved = (moves(visit) for visit in visits([(result._node, cotangent)]))
+def total_moved(visits: Iterable[Visit]) -> float:
+    """Return how far all calls of a pass together can move what it began at."""
+    moved = (moves(visit) for visit in visits)
     return sum(one[0] for one in moved if one is not None)

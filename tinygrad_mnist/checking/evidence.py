@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinygrad_mnist.checking.floors import value_noise
+from tinygrad_mnist.checking.inputs import generic
 from tinygrad_mnist.checking.judging import STEPS
-from tinygrad_mnist.checking.measuring import Axis, First, Second, generic, slopes
+from tinygrad_mnist.checking.measuring import Axis, First, Second, slopes
 from tinygrad_mnist.checking.problem import RuleError
 from tinygrad_mnist.checking.report import Curve
 from tinygrad_mnist.checking.sample import Sample
@@ -53,7 +55,7 @@ def samples_of(wrong: Wrong, others: Iterable[Problem]) -> list[Sample]:
             sample = _first(there, part, random) if order == 1 else _second(there, part, random)
         except RuleError:  # it fails at some shapes, and is wrong at others
             continue
-        if sample is not None and _is_sure(sample):
+        if sample is not None and _is_sure(sample, 1.0 if np.any(problem.noise) else 1e-3):
             found.append(sample)
     whole = [s for s in found if s.out is not None]  # which tell more
     return whole if len(whole) >= ENOUGH else found
@@ -97,9 +99,10 @@ def _within(part: Part, scale: float, n: int, random: np.random.Generator) -> Ve
     return numbers
 
 
-def _is_sure(sample: Sample) -> bool:
+def _is_sure(sample: Sample, small: float) -> bool:
+    """Return whether errors are small, beside each number or this part of the largest."""
     size = np.abs(sample.measured) + np.abs(np.nan_to_num(sample.claimed))
-    return bool((sample.error <= SURE * (size + 1e-3 * size.max(initial=0.0))).all())
+    return bool((sample.error <= SURE * (size + small * size.max(initial=0.0))).all())
 
 
 # One sample ---------------------------------------------------------------------------------------
@@ -112,7 +115,7 @@ def _first(problem: Problem, part: Part, random: np.random.Generator) -> Sample 
     if n * m > WHOLE:
         return _large(problem, part, random)
     claimed = _claimed(problem, part)
-    measured, error = _columns(problem.value, problem, part)
+    measured, error = _columns(problem.value, problem, part, noise=_noise(problem))
     one = len(problem.out_shapes) == 1
     others = {
         other.name: (_values(problem, other), _columns(problem.value, problem, other)[0])
@@ -171,7 +174,13 @@ def _large(problem: Problem, part: Part, random: np.random.Generator) -> Sample:
     picks = np.sort(random.choice(n, min(n, COLUMNS), replace=False))
     cotangents = np.array([generic(random, problem.out.size) for _ in range(ROWS)])
     claimed = [problem.pull(problem.x, c)[part.start + picks] for c in cotangents]
-    measured, error = _columns(lambda x: cotangents @ problem.value(x), problem, part, picks)
+    measured, error = _columns(
+        lambda x: cotangents @ problem.value(x),
+        problem,
+        part,
+        picks,
+        noise=np.abs(cotangents) @ np.broadcast_to(_noise(problem), problem.out.shape),
+    )
     return Sample(
         np.array(claimed), measured, error, x=problem.x[part.start + picks], name=part.name
     )
@@ -194,15 +203,26 @@ def _second(problem: Problem, part: Part, random: np.random.Generator) -> Sample
     return Sample(np.array(rows), measured, error, x=x, name=part.name)
 
 
+def _noise(problem: Problem) -> Vector | float:
+    """Return how uncertain the values are here, where they were found to be at the first point."""
+    return value_noise(problem) if np.any(problem.noise) else 0.0
+
+
 def _columns(
-    value: Callable[[Vector], Vector], problem: Problem, part: Part, picks: Vector | None = None
+    value: Callable[[Vector], Vector],
+    problem: Problem,
+    part: Part,
+    picks: Vector | None = None,
+    noise: Vector | float = 0.0,
 ) -> tuple[Vector, Vector]:
     """Return the measured columns of a Jacobian, each with the step that measures it best."""
     rows = part.start + (np.arange(part.stop - part.start) if picks is None else picks)
     axes = [Axis(int(row), float(problem.steps[row])) for row in rows]
     best, least = None, None
     for step in STEPS[:4]:
-        slope, error, _ = slopes(value, problem.x, axes, step, problem.coarse, near=problem.near)
+        slope, error, _, _ = slopes(
+            value, problem.x, axes, step, problem.coarse, noise, near=problem.near
+        )
         if best is None or least is None:
             best, least = slope, error
         else:

@@ -11,9 +11,10 @@ import numpy as np
 
 from tinygrad_mnist.autograd import vjp
 from tinygrad_mnist.checking.diagnosis import diagnose
-from tinygrad_mnist.checking.inputs import LINE, is_float
+from tinygrad_mnist.checking.floors import EPS
+from tinygrad_mnist.checking.inputs import LINE, generic, is_float
 from tinygrad_mnist.checking.judging import judge
-from tinygrad_mnist.checking.measuring import EPS, RELATIVE, Measured, generic, slopes
+from tinygrad_mnist.checking.measuring import RELATIVE, Measured, slopes
 from tinygrad_mnist.checking.problem import quiet
 from tinygrad_mnist.checking.report import Fault, GradientError, Mismatch, Report
 from tinygrad_mnist.checking.sample import Sample
@@ -174,7 +175,9 @@ class NumberCheck:
         """Return what differences say for some of the entries."""
         steps = self.steps[rows]
         terms = np.broadcast_to(self.terms, x.shape)[rows]
-        slope, error, span = slopes(self.value, x[rows], steps[np.newaxis], step, EPS, EPS * terms)
+        slope, error, span, _ = slopes(
+            self.value, x[rows], steps[np.newaxis], step, EPS, EPS * terms
+        )
         tolerance = (error[0] + RELATIVE * np.abs(slope[0])) / steps
         return Measured(slope[0] / steps, tolerance, np.zeros(rows.size, bool), span[0] / steps)
 

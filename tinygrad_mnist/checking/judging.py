@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 STEPS = tuple(0.05 / 8**k for k in range(12))  # of one measurement after another
 SHARP = 1e-2  # a measurement with a larger error than this, relative to the number, says nothing
 CLEAR = 1e-4  # after one with a smaller error than this no other is needed
+WILD = 1e3  # an error that grows more than rounding's by this speaks against the larger step
 NOTHING = 1e-4  # of the scale of a number: as good as 0
 
 
@@ -35,6 +36,9 @@ class Verdicts:
     rough : (k,) array of bool
         Whether the values jump about even over the smallest step.
     wrong : (k,) array of bool
+    turned : (k,) array of bool
+        Whether a smaller step contradicts a larger one that said something: beside a kink, or where
+        rounding swallows what moves.
     """
 
     rows: Vector
@@ -45,12 +49,22 @@ class Verdicts:
     known: Vector
     rough: Vector
     wrong: Vector
+    turned: Vector
 
     def difference(self) -> Vector:
         """Return how far each claim is off, relative to the number or its scale."""
         size = np.maximum(np.abs(self.measured), self.scale) + TINY
         difference: Vector = np.abs(self.claimed - self.measured) / size
         return np.nan_to_num(difference, nan=np.inf)
+
+    def taking(self, again: Verdicts) -> Verdicts:
+        """Return these with second opinions on some entries in place of the first."""
+        places = np.searchsorted(self.rows, again.rows)
+        merged = {}
+        for name in self.__dataclass_fields__:
+            merged[name] = getattr(self, name).copy()
+            merged[name][places] = getattr(again, name)
+        return Verdicts(**merged)
 
 
 def judge(check: Check, x: Vector, rows: Vector, steps: Iterable[float] = STEPS) -> Verdicts:
@@ -65,18 +79,25 @@ def judge(check: Check, x: Vector, rows: Vector, steps: Iterable[float] = STEPS)
     finite = np.isfinite(claimed)
     nothing = NOTHING * check.scale[rows]
     measured, tolerance = np.zeros(rows.size), np.full(rows.size, np.inf)
-    known, right, rough = np.zeros((3, rows.size), bool)
+    known, right, rough, turned = np.zeros((4, rows.size), bool)
+    best = np.ones(rows.size)  # steps
     pending = np.arange(rows.size)
     for step in steps:
         value, error, rough[pending], span = check.measure(x, rows[pending], step)
+        agrees = np.abs(claimed[pending] - value) <= error
         nothing[pending] = np.maximum(nothing[pending], NOTHING * span)
         size = np.maximum(np.abs(value), np.where(finite, np.abs(claimed), 0)[pending])
         sharp = error <= np.maximum(SHARP * size, nothing[pending])
+        sharp &= agrees | ~rough[pending]
         before, trust = measured[pending], tolerance[pending]
         contradicts = np.abs(value - before) > error + trust
-        better = contradicts | (error < trust)
+        contradicts |= known[pending] & (error > WILD * trust * best[pending] / step)
+        turned[pending] |= contradicts & known[pending]
+        confirms = sharp & (error <= 1.5 * trust) & agrees
+        better = contradicts | (error < trust) | confirms
         measured[pending] = np.where(better, value, before)
         tolerance[pending] = np.where(better, error, trust)
+        best[pending] = np.where(better, step, best[pending])
         known[pending] = np.where(better, sharp, known[pending])
         agrees = np.abs(claimed - measured)[pending] <= tolerance[pending]
         right[pending] = known[pending] & agrees
@@ -87,4 +108,4 @@ def judge(check: Check, x: Vector, rows: Vector, steps: Iterable[float] = STEPS)
     known &= right | ~rough
     wrong = np.isnan(claimed) | (known & ~right)
     scale = nothing / NOTHING
-    return Verdicts(rows, claimed, measured, tolerance, scale, known, rough, wrong)
+    return Verdicts(rows, claimed, measured, tolerance, scale, known, rough, wrong, turned)

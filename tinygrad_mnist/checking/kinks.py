@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinygrad_mnist.checking.inputs import generic
 from tinygrad_mnist.checking.judging import NOTHING, judge
-from tinygrad_mnist.checking.measuring import generic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from tinygrad_mnist.autograd import vjp
+from tinygrad_mnist.checking.floors import (
+    EPS,
+    gradient_noise,
+    total_noise,
+    value_noise,
+)
 from tinygrad_mnist.checking.inputs import joined
 from tinygrad_mnist.checking.problem import RuleError
 
@@ -17,9 +23,10 @@ if TYPE_CHECKING:
     from tinygrad_mnist.checking.inputs import Vector
     from tinygrad_mnist.checking.problem import Problem
 
-EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
+TINY = float(np.finfo(float).tiny)
 LEVELS = 4  # steps in one measurement, each half of the one before
 RELATIVE = 1e-6  # what rounding in a rule may cost, relative to the terms of a sum
+LOOSE = 32  # how many times its bound a claim may be off: one op may round several times
 ROOM = 1 << 20  # numbers that a table of differences may hold
 
 
@@ -31,7 +38,7 @@ def slopes(
     eps: Vector | float = EPS,
     noise: Vector | float = 0.0,
     near: Callable[[Vector], Vector] = lambda x: x,
-) -> tuple[Vector, Vector, Vector]:
+) -> tuple[Vector, Vector, Vector, Vector]:
     """Return the derivatives of a function along directions, and how far to trust them.
 
     Central differences at `step` times each direction, a half, a quarter and an eighth of it,
@@ -57,20 +64,25 @@ def slopes(
     slopes, errors, spans : (k, m) arrays
         A span is the largest slope to one side, at `step`: also at a kink it tells how large the
         numbers are.
+    lonely : (k, m) array of bool
+        Whether x stands alone: values at all steps differ from its own as much.
 
     References
     ----------
     .. [1] C. J. F. Ridders, "Accurate computation of F'(x) and F'(x) F''(x)", 1982.
     """
     here = value(x)
-    quotients, spans = [], []
+    quotients, spans, alone = [], [], []
     for direction in directions:
+        bends = []
         for level in range(LEVELS):
             ahead, behind, apart = to_both_sides(x, direction, step / 2**level, near)
             above, below = value(ahead), value(behind)
             quotients.append((above - below) / apart)
+            bends.append(np.abs(above - 2 * here + below))
             if level == 0:
                 spans.append(np.maximum(np.abs(above - here), np.abs(here - below)) / step)
+        alone.append(bends[-1] > np.maximum(0.5 * bends[0], 0.1 * step * spans[-1]))
     shape = (len(quotients) // LEVELS, LEVELS, here.size)
     table = np.array(quotients).reshape(shape).swapaxes(0, 1)
     moves = (table != 0).any(axis=0)
@@ -82,8 +94,9 @@ def slopes(
     error += moves * (rounding(np.abs(here) + np.abs(slope).sum(axis=0), smallest, eps) + TINY)
     error += rounding(noise, smallest, 1.0)
     finite = np.isfinite(error)
-    span = np.nan_to_num(np.array(spans).reshape(shape[0], here.size), posinf=0.0)
-    return np.where(finite, slope, 0), np.where(finite, error, np.inf), span
+    span = np.nan_to_num(np.array(spans).reshape(error.shape), posinf=0.0)
+    lonely = np.array(alone, bool).reshape(error.shape)
+    return np.where(finite, slope, 0), np.where(finite, error, np.inf), span, lonely
 
 
 class Axis(NamedTuple):
@@ -122,12 +135,6 @@ def _is_rough(slope: Vector, error: Vector, size: Vector, step: float) -> Vector
     span = np.maximum(np.abs(size) * (error > 0), np.abs(slope) * (step + 1e-9))
     rough: Vector = error * step > 1e-3 * span
     return rough
-
-
-def generic(random: np.random.Generator, size: int) -> Vector:
-    """Return numbers of both signs, none of them special, small or large."""
-    signs: Vector = random.choice((-1.0, 1.0), size)
-    return signs * random.uniform(0.5, 1.5, size)
 
 
 class Measured(NamedTuple):
@@ -170,7 +177,7 @@ class Check(Protocol):
         """Return what differences say for some of the entries."""
 
     def lenient(self) -> Check:
-        """Return the check with allowance for rounding where terms as large as inputs cancel."""
+        """Return the check with allowance for rounding in the function and in its rules."""
 
 
 class First:
@@ -184,8 +191,7 @@ class First:
         self.scale = self.weights @ np.abs(problem.out) / problem.steps
         self.relative = max(RELATIVE, 16 * problem.coarse)
         self.as_given: Vector | None = None
-        self._terms = np.zeros(cotangent.size)  # that may cancel in each result
-        self._rule_terms = np.zeros(problem.x.size)  # that may cancel in each gradient
+        self._rule_noise = np.zeros(problem.x.size)  # what rounding does to each gradient
 
     def claim(self, x: Vector) -> Vector:
         """Return the gradient; at the point itself, from the inputs as they were given."""
@@ -202,30 +208,39 @@ class First:
             for some in (rows[k : k + several] for k in range(0, max(1, rows.size), several))
         ]
         value, tolerance, rough, span = map(np.concatenate, zip(*measured, strict=True))
-        tolerance += 8 * problem.coarse * self._rule_terms[rows]
+        tolerance += LOOSE * self._rule_noise[rows]
         return Measured(value, tolerance, rough, span)
 
     def _measure(self, x: Vector, rows: Vector, step: float) -> Measured:
         problem, steps = self.problem, self.problem.steps[rows]
         axes = map(Axis, rows.tolist(), steps.tolist())
-        slope, error, span = slopes(
+        slope, error, span, lonely = slopes(
             problem.value, x, axes, step, problem.eps, problem.noise, problem.near
         )
-        rough = np.asarray(np.any(_is_rough(slope, error, problem.out, step), axis=1))
-        error += rounding(self._terms, step, problem.eps)
+        rough = np.asarray(np.any(_is_rough(slope, error, problem.out, step) | lonely, axis=1))
         tolerance = (error + self.relative * np.abs(slope)) @ self.weights / steps
         span = span @ self.weights / steps
         return Measured(slope @ self.cotangent / steps, tolerance, rough, span)
 
     def lenient(self) -> First:
-        """Let terms of the results be as large as the inputs, those of the gradient as 1."""
-        x, out = self.problem.x, self.problem.out
+        """Return the check with allowance for rounding in the function and in its rules."""
         check = copy.copy(self)
-        check._terms = np.maximum(np.abs(out), max(1.0, np.abs(x).max(initial=0.0)))
-        pulled = np.abs(self.problem.pull(x, self.cotangent))
-        check._rule_terms = np.maximum(np.where(np.isfinite(pulled), pulled, 0.0), 1.0)
-        check.scale = np.maximum(self.scale, check._rule_terms)
+        check.problem = copy.copy(self.problem)
+        check.problem.noise = np.maximum(self.problem.noise, value_noise(self.problem))
+        check._rule_noise = self._noise_of_rules()
+        check.scale = np.maximum(self.scale, check._rule_noise / EPS)  # terms, which may cancel
         return check
+
+    def _noise_of_rules(self) -> Vector:
+        """Return what rounding does to each gradient; unseen, as if terms were like the results."""
+        problem = self.problem
+        seen = gradient_noise(problem, self.cotangent)
+        if seen is not None:
+            return seen
+        terms = np.abs(problem.pull(problem.x, self.cotangent))
+        size = self.weights @ np.abs(problem.out) * np.maximum(1, 1 / problem.steps)
+        unseen: Vector = problem.coarse * np.maximum(np.where(np.isfinite(terms), terms, 0.0), size)
+        return unseen
 
 
 class Along:
@@ -237,7 +252,7 @@ class Along:
         self.first, self.directions, self.problem = first, directions, first.problem
         size = float(first.weights @ np.abs(first.problem.out))
         self.scale = np.full(len(directions), size)
-        self._terms = 0.0
+        self._noise = 0.0
 
     def claim(self, x: Vector) -> Vector:
         """Return the gradient along each direction."""
@@ -247,8 +262,8 @@ class Along:
     def measure(self, x: Vector, rows: Vector, step: float) -> Measured:
         """Return how the number <cotangent, results> changes along each direction."""
         p, cotangent = self.problem, self.first.cotangent
-        uncertain = self.first.weights @ (p.eps * (np.abs(p.out) + self._terms) + p.noise)
-        slope, error, span = slopes(
+        uncertain = self.first.weights @ (p.eps * np.abs(p.out) + p.noise) + self._noise
+        slope, error, span, lonely = slopes(
             lambda x: np.atleast_1d(cotangent @ p.value(x)),
             x,
             self.directions[rows],
@@ -257,15 +272,14 @@ class Along:
             float(uncertain),
             p.near,
         )
-        rough = _is_rough(slope, error, self.scale[:1], step)[:, 0]
+        rough = (_is_rough(slope, error, self.scale[:1], step) | lonely)[:, 0]
         slope, error = slope[:, 0], error[:, 0]
         return Measured(slope, error + self.first.relative * np.abs(slope), rough, span[:, 0])
 
     def lenient(self) -> Along:
-        """Let terms of the results be as large as the inputs."""
+        """Return the check with allowance for rounding in the function."""
         check = copy.copy(self)
-        check._terms = max(1.0, np.abs(self.problem.x).max(initial=0.0))
-        check.scale = np.maximum(self.scale, self.first.weights.sum())
+        check._noise = total_noise(self.problem, self.first.cotangent)
         return check
 
 
@@ -282,9 +296,10 @@ class Second:
         self.problem, self.cotangent, self.v = first.problem, first.cotangent, v
         self.gradient = first.claim
         self.scale = np.maximum(first.scale, np.abs(self.gradient(self.problem.x)))
+        self._size = self.scale
         self.relative = first.relative
-        self.noise: Vector | float = 0.0
-        self._terms = np.zeros(v.size)  # that may cancel in each gradient
+        self.noise: Vector | float = 0.0  # of each gradient
+        self._noise_of_rules = np.zeros(v.size)  # of each claim
 
     def claim(self, x: Vector) -> Vector:
         """Return the gradient of <v, gradient>, by the rules' own rules."""
@@ -298,15 +313,21 @@ class Second:
     def measure(self, x: Vector, rows: Vector, step: float) -> Measured:
         """Return how each entry of the gradient changes along v."""
         eps, near = self.problem.coarse, self.problem.near
-        slope, error, span = slopes(self.gradient, x, [self.v], step, eps, self.noise, near)
-        rough = _is_rough(slope, error, self.scale, step)[0, rows]
+        slope, error, span, lonely = slopes(self.gradient, x, [self.v], step, eps, self.noise, near)
+        rough = (_is_rough(slope, error, self._size, step) | lonely)[0, rows]
         slope, error = slope[0, rows], error[0, rows]
-        error += rounding(self._terms[rows], step / 2 ** (LEVELS - 1), eps)
-        error += 8 * eps * self._terms[rows] * np.abs(self.v).sum()  # in the claim
+        error += 8 * self._noise_of_rules[rows]
         return Measured(slope, error + self.relative * np.abs(slope), rough, span[0, rows])
 
     def lenient(self) -> Second:
-        """Let terms of the gradient be as large as 1."""
-        check = copy.copy(self)
-        check.scale = check._terms = np.maximum(self.scale, 1.0)
+        """Return the check with allowance for rounding in the rules."""
+        problem, check = self.problem, copy.copy(self)
+        seen = gradient_noise(problem, self.cotangent)
+        own = problem.coarse * np.abs(self.gradient(problem.x))
+        if seen is None:
+            size = float(np.abs(self.cotangent) @ np.abs(problem.out))
+            seen = problem.coarse * np.maximum(self.scale, size)
+        check.noise = np.maximum(self.noise, np.fmax(seen, own))
+        check._noise_of_rules = check.noise * np.abs(self.v).sum()
+        check.scale = np.maximum(self.scale, check.noise / EPS)
         return check

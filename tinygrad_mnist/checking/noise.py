@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinygrad_mnist.checking.floors import gradient_noise, is_loud, value_noise
 from tinygrad_mnist.checking.measuring import First, Second, to_both_sides
 
 if TYPE_CHECKING:
@@ -61,11 +62,31 @@ def noise_of(check: First | Second, rows: Vector) -> Noise | None:
     share = float(np.max(noise[loud] / (size[loud] + 1e-300)))
     allowing = copy.copy(check)
     if isinstance(allowing, Second):
-        allowing.noise = noise
+        allowing.noise = np.maximum(allowing.noise, noise)
     else:
         allowing.problem = copy.copy(problem)
-        allowing.problem.noise = noise
+        allowing.problem.noise = np.maximum(problem.noise, noise)
     return Noise(allowing, share)
+
+
+def above_noise(check: First | Second, verdicts: Verdicts) -> First | Second | None:
+    """Return the check with allowance for noise, if small steps may have fallen below it.
+
+    That may be where only they confirm a claim, against larger ones, and where 0 is claimed and
+    nothing moves. Mostly it is not, and None is returned.
+    """
+    turned = verdicts.turned & ~verdicts.wrong
+    still = verdicts.known & (verdicts.claimed == 0) & (verdicts.measured == 0)
+    if isinstance(check, First):
+        loud = bool((turned | still).any()) and is_loud(check.problem)
+    else:
+        seen = gradient_noise(check.problem, check.cotangent) if turned.any() else None
+        loud = seen is not None and bool((seen > LOUD * check.problem.coarse * check.scale).any())
+    if loud:
+        return check.lenient()
+    unseen = verdicts.rows[turned & still]
+    noise = noise_of(check, unseen) if unseen.size else None
+    return None if noise is None else noise.check
 
 
 def goes_in_stairs(check: First | Second, rows: Vector, verdicts: Verdicts) -> Vector:
@@ -114,16 +135,19 @@ class Obstacle:
         Whether the values jump.
     without : list of int
         Entries that have no second derivative, for the gradient jumps: nothing is left to judge.
+    share : float
+        How uncertain rounding makes the values, relative to them, if that is it.
     """
 
     sentences: tuple[str, ...]
     jump: bool
     without: list[int]
+    share: float = 0.0
 
 
 def what_is_there(check: First | Second, verdicts: Verdicts) -> Obstacle:
     """Return what keeps entries from being judged: a jump, an infinite slope, noise."""
-    problem, said, jump, without = check.problem, [], False, []
+    problem, said, jump, without, share = check.problem, [], False, [], 0.0
     unknown = np.flatnonzero(~verdicts.known)
     if isinstance(check, Second):
         across = _jumps(check.gradient, problem.x, check.v, problem.coarse)
@@ -143,6 +167,7 @@ def what_is_there(check: First | Second, verdicts: Verdicts) -> Obstacle:
         elif row in without:
             said.append(f"a kink at {at}: there is no second derivative")
         else:
+            share = share or _lost_to_rounding(check)
             said.append(
                 f"differences are too uncertain at {at}{order}: claimed "
                 f"{verdicts.claimed[place]:.3g}, measured {verdicts.measured[place]:.3g} ± "
@@ -151,7 +176,19 @@ def what_is_there(check: First | Second, verdicts: Verdicts) -> Obstacle:
         if len(said) == NAMED and unknown.size > NAMED:
             said.append(f"and so at {unknown.size - NAMED:,} more")
             break
-    return Obstacle(tuple(said), jump, without)
+    return Obstacle(tuple(said), jump, without, share)
+
+
+def _lost_to_rounding(check: First | Second) -> float:
+    """Return how far rounding moves the values that are differentiated, relative to them."""
+    problem = check.problem
+    if isinstance(check, Second):
+        noise, size = gradient_noise(problem, check.cotangent), np.abs(check.gradient(problem.x))
+    else:
+        noise, size = np.maximum(value_noise(problem), problem.noise), np.abs(problem.out)
+    if noise is None or not (noise > LOUD * problem.coarse * size).any():
+        return 0.0
+    return float(np.max(noise / (size + 1e-300)))
 
 
 def _values_jump(first: First, row: int) -> bool:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tinygrad_mnist.checking.comparing import Wrong
-from tinygrad_mnist.checking.digits import noise
 from tinygrad_mnist.checking.exact import DIGITS, exact, is_exact, load_mpmath
+from tinygrad_mnist.checking.floors import Traced
+from tinygrad_mnist.checking.inputs import generic
 from tinygrad_mnist.checking.judging import Verdicts
-from tinygrad_mnist.checking.measuring import First, Second, generic
+from tinygrad_mnist.checking.measuring import First, Second
 from tinygrad_mnist.checking.problem import quiet
 from tinygrad_mnist.checking.promises import check_modes, check_promises
 from tinygrad_mnist.checking.report import Report
@@ -207,7 +208,9 @@ def _compare(
         np.nan_to_num(claimed), np.nan_to_num(slopes.low), np.nan_to_num(slopes.high)
     )
     measured = np.where(kinks & wrong & inside, middle, measured)
-    verdicts = Verdicts(rows, claimed, measured, tolerance, check.scale, known, ~known, wrong)
+    verdicts = Verdicts(
+        rows, claimed, measured, tolerance, check.scale, known, ~known, wrong, np.zeros_like(wrong)
+    )
     if wrong.any():
         raise Wrong(check, verdicts, rows[wrong])
     notes: tuple[str, ...] = ("derivatives are exact, by mpmath",)
@@ -229,12 +232,10 @@ def _allowed(check: First | Second, claimed: Vector, measured: Vector) -> Vector
     size = np.abs(measured) + np.where(np.isfinite(claimed), np.abs(claimed), 0)
     cotangents = problem.outputs(check.cotangent)
     eps = max(problem.coarse, float(np.finfo(float).eps)) / np.finfo(float).eps
-    moved = noise(lambda *xs: problem.gradients(list(xs), cotangents), problem.split(problem.x))
+    call = Traced(lambda *xs: problem.gradients(xs, cotangents), problem.split(problem.x))
+    moved = call.each()
     if isinstance(check, Second):
         moved = np.full(size.shape, moved.max(initial=0.0) + 1e-12 * check.scale.max(initial=0.0))
-    if moved.size != size.size:
-        moved = np.zeros(size.shape)
-    moved = np.nan_to_num(moved, posinf=0.0)
     digits = DIGITS - (20 if check.order == 1 else 30)  # that differences over such steps have
     unseen = 10.0**-digits * (1 + np.abs(problem.out).max(initial=0.0)) / problem.steps
     allowed: Vector = eps * (ROUNDING * moved + FLOOR * size) + unseen

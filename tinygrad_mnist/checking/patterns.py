@@ -228,9 +228,20 @@ def factor(samples: Sequence[Sample]) -> Diagnosis | None:
     sized = _size_of(telling(samples), factors)
     if sized:
         return sized
-    if np.ptp(factors) <= 1e-5 * abs(factors[0]):
-        return Diagnosis("factor", _in_words(factors[0]), factors[0])
+    uncertain = max(1e-5, *(_uncertainty(s) for s in telling(samples)))
+    if np.ptp(factors) <= uncertain * abs(factors[0]):
+        whole = float(np.round(factors[0], 2))
+        near = whole and abs(whole - factors[0]) <= uncertain * abs(whole)
+        number = whole if near else factors[0]
+        return Diagnosis("factor", _in_words(number), number)
     return None
+
+
+def _uncertainty(s: Sample) -> float:
+    """Return how well the largest number of a sample is known, relative to it, up to 1 %."""
+    largest = np.argmax(np.abs(s.measured))
+    size = np.abs(s.measured.flat[largest])
+    return min(1e-2, float(s.tolerance.flat[largest] / size)) if size else 0.0
 
 
 def _one_factor(s: Sample) -> float | None:

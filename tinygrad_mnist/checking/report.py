@@ -237,7 +237,8 @@ class Report:
         if self.unjudged:
             lines.append(f"{self.unjudged:,} could not be judged")
         if self.noise:
-            lines.append(f"noise: values are uncertain by up to {self.noise:.1g} of their size")
+            much = f"up to {self.noise:.1g} of" if self.noise < 1 else "as much as"
+            lines.append(f"noise: values are uncertain by {much} their size")
         if self.skipped:
             lines.append(f"{self.skipped:,} points were skipped: the function is not finite there")
         return "\n  ".join([*lines, *self.notes[:SHOWN]])

@@ -51,13 +51,17 @@ class Visit:
     site: str
 
 
-def keeping() -> Switch:
-    """Keep the values of every call that is recorded, for `visits` to tell."""
-    return Switch(check=_keep)
+def keeping(*, sites: bool = True) -> Switch:
+    """Keep the values of every call that is recorded, for `visits` to tell; lines too, or not."""
+    return Switch(check=_keep if sites else _keep_values)
 
 
-def _keep(_: Op, inputs: list[Any], out: Any) -> Site:
-    site = Site(user_site())
+def _keep(op: Op, inputs: list[Any], out: Any) -> Site:
+    return _keep_values(op, inputs, out, user_site())
+
+
+def _keep_values(_: Op, inputs: list[Any], out: Any, line: str = "") -> Site:
+    site = Site(line)
     site.inputs, site.out = list(inputs), out
     return site
 
@@ -74,16 +78,21 @@ def visits(seeds: Sequence[tuple[Any, Any]]) -> list[Visit]:
     RuntimeError
         If the graph was freed by an earlier backward.
     """
+    return passed(seeds)[0]
+
+
+def passed(seeds: Sequence[tuple[Any, Any]]) -> tuple[list[Visit], dict[Any, Any]]:
+    """Return the visits of a reverse pass, and the cotangent of each leaf that it reached."""
     reached: dict[int, tuple[Node, Any]] = {}
 
     def watch(node: Node, g: Any, _: Any) -> None:
         reached[id(node)] = (node, g)
 
     with Switch(watch=watch):
-        propagate(seeds)
+        leaves = propagate(seeds)
     kept = all(hasattr(getattr(node, "site", None), "out") for node, _ in reached.values())
     known = {} if kept else _known_results(seeds)
-    return [_visit(node, g, known) for node, g in reached.values()]
+    return [_visit(node, g, known) for node, g in reached.values()], leaves
 
 
 def _visit(node: Node, g: Any, known: dict[int, Array]) -> Visit:

@@ -1,0 +1,142 @@
+"""The floor under what differences can measure: what rounding does to results and to gradients.
+
+It is computed as `rounding` does, by reverse passes through the function's own graph.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_mnist.checking.digits import one_tracked, total_moved
+from tinygrad_mnist.checking.inputs import generic
+from tinygrad_mnist.checking.tracing import keeping, passed
+from tinygrad_mnist.operation import Op
+from tinygrad_mnist.tensor import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tinygrad_mnist.checking.inputs import Vector
+    from tinygrad_mnist.checking.problem import Problem
+
+EPS = float(np.finfo(float).eps)
+MOST = 256  # results that are looked at one by one, each of which takes a reverse pass
+LOUD = 1000  # how many times its own digits results may be uncertain before that is looked into
+SMALL = 1e-3  # results smaller than this part of the largest one count as that
+
+
+class Traced:
+    """A call of a function, with all that it was computed from.
+
+    Parameters
+    ----------
+    f : callable
+        From arrays, or Tensors, to a list of results.
+    arrays : iterable of array
+    inexact : bool, optional
+        Whether inputs count as rounded too: what one op does in several steps, such as a variance,
+        is as good as exact at inputs moved by their last digit.
+    """
+
+    def __init__(
+        self, f: Callable[..., Any], arrays: Iterable[Any], *, inexact: bool = False
+    ) -> None:
+        tracked = [one_tracked(array) for array in arrays]
+        with keeping(sites=False):
+            results = f(*tracked)
+        self._results = [r if isinstance(r, Tensor) else Tensor(r) for r in results]
+        self._leaves = {t._node: np.abs(t._value) for t in tracked} if inexact else {}
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shapes of the results."""
+        return [result.shape for result in self._results]
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether it is known what any of the results was computed from."""
+        return any(_has_graph(result) for result in self._results)
+
+    def moved(self, cotangents: Iterable[Any]) -> float:
+        """Return how far rounding can move <cotangents, results>."""
+        return self._moved(zip(self._results, cotangents, strict=True))
+
+    def _moved(self, pairs: Iterable[tuple[Tensor, Any]]) -> float:
+        seeds = [(r._node, np.asarray(c, r.dtype)) for r, c in pairs if _has_graph(r) and r.size]
+        if not seeds:
+            return 0.0
+        visits, reached = passed(seeds)
+        total = total_moved(visits)
+        for leaf, size in self._leaves.items():
+            if reached.get(leaf) is not None:
+                g = np.abs(np.asarray(reached[leaf]))
+                total += float(np.sum(g * size, where=g > 0)) * EPS
+        return total if np.isfinite(total) else 0.0
+
+    def each(self) -> Vector:
+        """Return how far rounding can move each entry of the results; no less, of very many."""
+        found: list[float] = []
+        for result in self._results:
+            if result.size > MOST:
+                found += [self._moved([(result, np.ones(result.shape))])] * result.size
+            else:
+                rows = np.eye(result.size).reshape(result.size, *result.shape)
+                found += [self._moved([(result, row)]) for row in rows]
+        return np.array(found)
+
+
+def _has_graph(result: Tensor) -> bool:
+    return result._node is not None and result._node.plan is not None
+
+
+def is_loud(problem: Problem) -> bool:
+    """Return whether rounding moves any result by more than its last few digits: by one pass."""
+    size = np.abs(problem.out)
+    size = np.maximum(size, SMALL * size.max(initial=0.0))
+    weights = generic(np.random.default_rng(0), size.size) / np.where(size, size, 1.0)
+    return bool(total_noise(problem, weights) > LOUD * EPS * size.size)
+
+
+def total_noise(problem: Problem, cotangent: Vector) -> float:
+    """Return how far rounding can move <cotangent, results>."""
+    cotangents = problem.outputs(cotangent)
+    return max((call.moved(cotangents) for call in _looks(problem)), default=0.0)
+
+
+def value_noise(problem: Problem) -> Vector:
+    """Return how far rounding can move each result of a function."""
+    found = [call.each() for call in _looks(problem)]
+    largest: Vector = np.max([np.zeros(problem.out.size), *found], axis=0)
+    return largest
+
+
+def gradient_noise(problem: Problem, cotangent: Vector) -> Vector | None:
+    """Return how far rounding in the rules can move each entry of a gradient; None if unseen."""
+    cotangents = problem.outputs(cotangent)
+
+    try:
+        call = Traced(
+            lambda *arrays: problem.gradients(arrays, cotangents),
+            problem.split(problem.x),
+            inexact=True,
+        )
+    except Exception:  # noqa: BLE001 - a rule may refuse Tensors in any way
+        return None
+    return call.each() if call.is_seen else None
+
+
+def _looks(problem: Problem) -> Iterator[Traced]:
+    """Yield a call of a function as it is, and of an op one of what is inside, where it can be."""
+    ways: list[Callable[..., Any]] = [lambda *arrays: problem.call(arrays)]
+    if isinstance(problem.f, Op):
+        count = len(problem.out_shapes)
+        ways.append(lambda *arrays: problem.inputs.call_inside(arrays)[:count])
+    for way in ways:
+        try:
+            call = Traced(way, problem.split(problem.x), inexact=True)
+        except Exception:  # noqa: BLE001, S112 - a forward may refuse Tensors in any way
+            continue
+        if call.shapes == problem.out_shapes:
+            yield call
