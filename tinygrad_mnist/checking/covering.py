@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.checking.measuring import generic
+from tinygrad_mnist.checking.inputs import generic
 from tinygrad_mnist.checking.problem import RuleError, quiet
 from tinygrad_mnist.checking.report import GradientError
 from tinygrad_mnist.checking.sampling import Manner, draw_call
