@@ -1,0 +1,28 @@
+"""Right functions of many sorts, as people write them: none of these may be accused.
+
+Some have rules of their own, most are composed of ops.
+"""
+
+from tests.checking.right import (
+    broadcasting,
+    choosing,
+    iterations,
+    losses,
+    matrices,
+    pointwise,
+    reductions,
+    structure,
+)
+from tests.checking.right.table import CASES
+
+__all__ = [
+    "CASES",
+    "broadcasting",
+    "choosing",
+    "iterations",
+    "losses",
+    "matrices",
+    "pointwise",
+    "reductions",
+    "structure",
+]
