@@ -67,6 +67,7 @@ def skip_if_missing(call):
         pytest.skip(f"NumPy {np.__version__} has no {call.name}")
 
 
+@pytest.mark.filterwarnings("ignore:numpy:DeprecationWarning")  # of `fix` and others, by NumPy 2.5
 @pytest.mark.parametrize("call", [call for call in PLAIN if call.name not in MISSED], ids=str)
 def test_a_function_without_a_derivative_gives_what_numpy_gives(call):
     skip_if_missing(call)
