@@ -6,6 +6,7 @@ import gc
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_mnist.drawing.columns import break_into_columns
 from tinygrad_mnist.drawing.comparing import compare
 from tinygrad_mnist.drawing.folding import fold
 from tinygrad_mnist.drawing.reading import call, history
@@ -100,7 +101,7 @@ def draw(
     Variables have the names of the code that is drawn, or of the code that draws a history.
     Elementwise operations in a row are one node with their formula, and equal blocks in a row are
     drawn once. Beyond 150 nodes modules are folded, innermost first, and then the middle is left
-    out; the caption says so.
+    out; the caption says so. What is taller than 40 nodes goes on in a second column.
 
     Examples
     --------
@@ -125,6 +126,7 @@ def draw(
         graph = _read(what, inputs, order, user_frame())
         everything = list(graph.vertices)
         fold(graph, depth, collapse)
+        break_into_columns(graph)
         if values or memory or color_by is not None:
             from tinygrad_mnist.drawing.measuring import measure  # looks into derivative checks
 

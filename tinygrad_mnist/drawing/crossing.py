@@ -125,7 +125,7 @@ def _nodes(laid: str) -> Iterator[tuple[str, Area]]:
 def _side(area: Area, other: Area, side: str, layout: _Layout) -> str:
     """Return this side; or where other nodes of the lane are in the way, up or down."""
     nodes, boxes = layout
-    around = [box for box in boxes.values() if box.holds(area)]
+    around = [box for box in boxes.values() if box.holds(area) and not box.holds(other)]
     lane = max(around, key=lambda box: box.right - box.left, default=area)
     y = area.center[1]
     for node in nodes.values():

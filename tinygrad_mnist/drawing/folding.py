@@ -204,20 +204,25 @@ def leave_out_middle(graph: Graph, room: int = BUDGET) -> None:
     room -= 1 if crowded else 1 + len(outputs)
     kept = _from_both_ends(flow, leaves, room)
     hidden = [v for v in nodes if v not in kept and (crowded or v.kind != "output")]
-    left_out = [v for v in hidden if v.kind in NODES]
-    gap = Vertex("gap", ELSEWHERE, operations=sum(v.operations for v in left_out))
-    gap.scope = functools.reduce(common, {v.scope for v in left_out})
+    gaps = {
+        order: Vertex("gap", ELSEWHERE, order=order) for order in sorted({v.order for v in hidden})
+    }
+    for gap in gaps.values():  # one in each lane
+        left_out = [v for v in hidden if v.kind in NODES and v.order == gap.order]
+        gap.operations = sum(v.operations for v in left_out)
+        gap.scope = functools.reduce(common, {v.scope for v in left_out or hidden})
     for v in hidden:
-        v.into = gap
+        v.into = gaps[v.order]
     first = graph.vertices.index(hidden[0])
-    ahead: list[Vertex] = [gap]
-    read = {gap}  # what the gap is known to read: one edge is enough
+    ahead = list(gaps.values())
+    read = {gap: {gap} for gap in ahead}  # what each is known to read: one edge is enough
     for v in graph.vertices[first:]:
-        if shown(v) is not gap:
+        gap = shown(v)
+        if gap not in read:
             ahead.append(v)
-        elif more := {shown(s) for s in v.sources} - read:
+        elif more := {shown(s) for s in v.sources} - read[gap]:
             ahead.append(v)
-            read |= more
+            read[gap] |= more
     graph.vertices[first:] = ahead
 
 

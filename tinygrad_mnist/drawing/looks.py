@@ -88,12 +88,15 @@ EDGE = {
 ACROSS = 'class="across"'
 SAVED = f'style="dashed" color="#0072B2" constraint="false" {ACROSS}'
 LINK = f'style="dotted" dir="none" color="#A6A6A6" constraint="false" {ACROSS}'
+ONWARD = f'constraint="false" {ACROSS}'  # from one column to the next
 HIDDEN = 'style="invis" width="0.01" height="0.01" label="" fixedsize="true"'
 BOX = {"labelloc": "t", "color": PALE, "margin": "10"}
 
 
 def box(scope: Scope, depth: int) -> str:
     """Return the attributes of a box; boxes in boxes alternate between grey and white."""
+    if scope.what == "column":
+        return 'label="" margin="4" style="solid" color="transparent"'
     style = "rounded,dashed" if scope.times else "rounded,filled"
     fill = "#FAFAFA" if depth % 2 else "#FFFFFF"
     attributes = joined(BOX | {"style": style, "fillcolor": fill})

@@ -16,6 +16,7 @@ from tinygrad_mnist.drawing.looks import (
     HIDDEN,
     LINK,
     NODE,
+    ONWARD,
     SAME,
     SAVED,
     STYLES,
@@ -78,8 +79,25 @@ class _Writer:
         orders = sorted({v.order for v in self.visible})
         self.lanes = orders if len(orders) > 1 else []
         self.levels = levels(graph) if self.lanes else {}
+        self.strips = self._strips()
         self.compares = graph.compares
         self.content = Counter(scope for v in self.visible for scope in around(v.scope))
+
+    def _strips(self) -> dict[Vertex, int]:
+        """Return the number of the lane or column that each node is in, if there are any."""
+        if self.lanes:
+            return {v: v.order for v in self.visible}
+        columns: dict[Scope, int] = {}
+        found: dict[Vertex, int] = {}
+        for v in self.visible:
+            for scope in around(v.scope):
+                if scope.what == "column":
+                    found[v] = columns.setdefault(scope, len(columns))
+        return found
+
+    def _apart(self, v: Vertex, w: Vertex) -> bool:
+        """Return whether two nodes are in different lanes or columns."""
+        return v in self.strips and w in self.strips and self.strips[v] != self.strips[w]
 
     # Nodes
 
@@ -97,8 +115,9 @@ class _Writer:
                 number = self.boxes.setdefault(scope, len(self.boxes) + 1)
                 yield f"{tab}subgraph cluster_{number} {{\n"
                 yield f"{tab}\tgraph [{box(scope, len(inside))}]\n"
-                if scope.what == "lane":
-                    yield f'{tab}\ttop{v.order} [{HIDDEN} group="lane{v.order}"]\n'
+                if scope.what in {"lane", "column"}:
+                    number = self.strips[v]
+                    yield f'{tab}\ttop{number} [{HIDDEN} group="lane{number}"]\n'
             look = self._tint(v) | self._change(v)
             style = joined(STYLES[v.kind] | _tip(v.site) | look)
             yield "\t" * (len(inside) + 1) + f"n{v.number} [label=<{self._label(v)}> {style}]\n"
@@ -173,14 +192,15 @@ class _Writer:
         for (source, reader), several in words.items():
             many = {(f"{len(several):,} values", True): None}
             for text, flows in several if len(several) <= READERS else many:
-                if source.order < reader.order:
+                if self._apart(source, reader):
                     label = f"label=<&#160;{escaped(text)}> " if text else ""
-                    saved[_arrow(source, reader, f"{label}{SAVED}")] = None
+                    look = SAVED if self.lanes else ONWARD
+                    saved[_arrow(source, reader, f"{label}{look}")] = None
                 else:
                     yield self._edge(source, reader, text, flows)
-            if source.order == reader.order:
+            if not self._apart(source, reader):
                 hanging.add(source if source.order else reader)
-        if self.lanes:
+        if self.strips:
             yield from self._between_lanes(saved)
             yield from self._levels(hanging)
 
@@ -235,20 +255,22 @@ class _Writer:
         No lane leaves its place: an edge in a `group` is not crossed, nor is a box, and all other
         edges between lanes are without constraint, so that crossings of them count for nothing.
         """
-        if not self.lanes:
+        strips = sorted(set(self.strips.values()))
+        if not strips:
             return
-        heads = [f"lane{order}" for order in self.lanes]
+        heads = [f"lane{number}" for number in strips]
         row = "; ".join([*(f'{head} [group="{head}"]' for head in heads), " -> ".join(heads)])
         yield "\tcompound=true\n\tlinelength=0\n"
         yield f"\t{{rank=same; node [{HIDDEN}]; edge [{HIDDEN}]; {row}}}\n"
-        for order in self.lanes:
-            yield f"\tlane{order} -> top{order} [{HIDDEN}]\n"
+        for number in strips:
+            yield f"\tlane{number} -> top{number} [{HIDDEN}]\n"
 
     def _levels(self, hanging: set[Vertex]) -> Iterator[str]:
         """Yield unseen edges that keep at its level what hangs on no other node."""
-        for v, level in self.levels.items():
+        for v, strip in self.strips.items():
             if v not in hanging:
-                yield f'\ttop{v.order} -> n{v.number} [{HIDDEN} minlen="{level}"]\n'
+                level = self.levels.get(v, 0)
+                yield f'\ttop{strip} -> n{v.number} [{HIDDEN} minlen="{level}"]\n'
 
     # Below
 

@@ -23,7 +23,8 @@ class Folding {
     this.root = picture.querySelector("g.graph");
     this.nodes = all("g.node").map((group) => ({ group, name: title(group), at: area(group) }));
     const named = new Map(this.nodes.map((node) => [node.name, node]));
-    this.boxes = all("g.cluster").map((group) => this.box(group));
+    const modules = all("g.cluster").filter((group) => group.querySelector("text"));
+    this.boxes = modules.map((group) => this.box(group));
     for (const box of this.boxes) {
       box.inside = this.boxes.filter((one) => one !== box && holds(box.at, middle(one.at))
         && one.at.right - one.at.left < box.at.right - box.at.left);
