@@ -46,3 +46,10 @@ def test_they_go_from_the_right_of_one_node_to_the_left_or_the_near_half_of_anot
 def test_a_picture_without_lanes_is_laid_out_at_once(monkeypatch):
     monkeypatch.setattr("tinygrad_mnist.drawing.rendering.routed", None)
     assert b"<svg" in draw(leaf(2) * 2.0).pipe("svg")
+
+
+def test_what_the_user_says_of_the_whole_graph_counts_for_the_layout_too():
+    made = picture()
+    before = float(made.pipe("plain", encoding="utf-8").split()[3])
+    made.attr(ranksep="2")
+    assert float(made.pipe("plain", encoding="utf-8").split()[3]) > before + 2

@@ -54,7 +54,9 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         source = self.source
         rest, across = part(self.body)
         if across and program == "dot":
-            laid = _rendered(Picture(body=rest).source, "dot", "dot", quiet=True).decode()
+            bare = self.copy()
+            bare.body = rest
+            laid = _rendered(bare.source, "dot", "dot", quiet=True).decode()
             source, program = routed(laid, across), "neato"
             options["neato_no_op"] = 2  # all is in its place already
         data = _rendered(source, program, kind, *positional, **options)

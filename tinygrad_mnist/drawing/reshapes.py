@@ -52,7 +52,7 @@ def fold_reshapes(graph: Graph) -> None:
             if before.order and _is(before, *TRANSPOSED):
                 replace(v, before.sources[0], before.sources[0], shown(before.sources[0]))
             elif before.order and _is(before, "matmul") and readers[before] == [v]:
-                before.formula, before.shape = _transposed(before.formula), v.shape
+                before.formula, before.shape = _transposed(before.formula, v.formula[0]), v.shape
                 replace(v, before, before, before)
             elif all(_is(reader, "matmul") for reader in readers[v]):
                 replace(v, base, v.formula, readers[v][0])
@@ -77,14 +77,14 @@ def _idle(v: Vertex, base: Vertex) -> bool:
     return v.name in FITTING and (v.shape, v.dtype) == (base.shape, base.dtype)
 
 
-def _transposed(formula: Any) -> Any:
+def _transposed(formula: Any, turn: str) -> Any:
     """Return the transpose of a formula; that of a product is the product of transposes."""
     if isinstance(formula, tuple) and formula[0] in TRANSPOSED:
         return formula[1][0]
     if isinstance(formula, tuple) and formula[0] == "matmul":
         left, right = formula[1]
-        return "matmul", (_transposed(right), _transposed(left))
-    return "T", (formula,)
+        return "matmul", (_transposed(right, turn), _transposed(left, turn))
+    return turn, (formula,)
 
 
 def _with(formula: Any, change: Callable[[Vertex], Any]) -> Any:

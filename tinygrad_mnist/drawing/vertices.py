@@ -2,7 +2,8 @@
 
 A picture is made in four steps, each with a module of its own, and each looks at these classes
 alone: `reading` makes vertices of what was recorded, `folding` decides which vertex shows which,
-`measuring` adds what is to be known of those that are shown, `writing` puts it into words.
+`measuring` adds what is to be known of those that are shown, `writing` puts it into words. A fifth,
+`crossing`, belongs to the layout: it draws edges between lanes over what dot makes of the rest.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Scope:
         How often a block repeats; 0 for every other box.
     what : str
         ``module``, one call of it; ``repeat``, a block that repeats; ``lane``, one pass of reverse
-        mode, or what came before it; ``rule``, the operations of one gradient rule.
+        mode, or what came before it; ``rule``, the operations of one gradient rule; ``column``, a
+        part of what is too tall for one.
     """
 
     path: str
