@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 OURS = "gradcheck"
 MOST = 2  # points for an op, one for each of its first cases
+POINTS = 24  # of each case, to choose from
 LARGEST = 64  # entries of an input; their checkers look at each, at both orders
 
 
@@ -217,14 +218,16 @@ def is_small(point: truth.Point) -> bool:
 
 
 def generic_points(op: Op) -> list[truth.Point]:
-    """Return a point of small generic arrays for each of an op's first cases."""
-    chosen: list[truth.Point] = []
-    found = truth.points(op, 1, generic=8 * len(op.cases), special=0)
-    for point in found:
-        same = [p for p in chosen if p.case == point.case]
-        if point.mode == "normal" and is_small(point) and not same and len(chosen) < MOST:
-            chosen.append(point)
-    return chosen
+    """Return a point of generic arrays for each of an op's first cases, the largest that are small.
+
+    At larger ones more mutants show.
+    """
+    found = truth.points(op, 1, generic=POINTS * len(op.cases), special=0)
+    by_case: dict[int, truth.Point] = {}
+    for point in sorted(found, key=lambda p: sum(a.size for a in p.arrays)):
+        if point.mode == "normal" and is_small(point):
+            by_case[point.case] = point
+    return [by_case[case] for case in sorted(by_case)][:MOST]
 
 
 @dataclass
