@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinygrad_mnist import gradcheck, op, ops
-from tinygrad_mnist.checking import GradientError
+from tinygrad_mnist.checking import GradientError, GradientWarning
 
 
 def test_a_share_that_is_near_what_is_measured_across_a_kink_passes():
@@ -39,3 +39,11 @@ def test_too_large_a_share_of_many_equal_entries_is_wrong():
     greedy.defvjp(x=lambda g, x, out: g * np.equal(x, out) / np.sqrt(np.sum(np.equal(x, out))))
     with pytest.raises(GradientError, match="of 40 entries differ"):
         gradcheck(greedy, np.ones(40))
+
+
+def test_at_a_pole_there_is_no_second_derivative_to_be_wrong():
+    def root(a, b, c):
+        return np.sqrt(b * b - 4 * a * c)
+
+    with pytest.warns(GradientWarning, match="an infinite slope"):
+        gradcheck(root, np.array([1.0, 0.8]), np.array([1.0, 1.2]), np.array([0.25, -0.2]))

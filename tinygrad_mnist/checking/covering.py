@@ -136,10 +136,16 @@ class Covering:
         self._drawn: dict[str, Interval] = {}  # what the last call drew arrays for
 
     def calls(self, subject: Subject, case: int, *, anywhere: bool) -> Iterator[Call]:
-        """Yield calls of one case, as many as it takes; those of other cases count too."""
+        """Yield calls of one case with numbers up to 4, as many as it takes."""
         for manner in (*self._squares(), *self._special()):
             yield from self._call(subject, case, anywhere, manner)
         yield from self._dense(subject, case, anywhere)
+
+    def far_calls(self, subject: Subject, case: int, *, anywhere: bool) -> Iterator[Call]:
+        """Yield calls, after those, with numbers of all powers of ten.
+
+        Second derivatives of what is right may well overflow there.
+        """
         for power in POWERS:
             yield from self._at_power(subject, case, anywhere, power)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from itertools import chain, repeat
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -99,10 +100,12 @@ class Search:
     def _covered(self, case: int) -> Found | None:
         """Return the first call that fails among those that leave nothing out."""
         for subject in self.subjects:
-            for call in self._covering.calls(subject, case, anywhere=self.cases > 1):
+            near = self._covering.calls(subject, case, anywhere=self.cases > 1)
+            far = self._covering.far_calls(subject, case, anywhere=self.cases > 1)
+            for call, order in chain(zip(near, repeat(self.order)), zip(far, repeat(1))):
                 seed = int(self._random.integers(SEEDS))
                 try:
-                    error = self._failure(call, seed, self.order)
+                    error = self._failure(call, seed, order)
                 except NotFiniteError:
                     continue
                 except ValueError:
