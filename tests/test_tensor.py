@@ -223,7 +223,7 @@ def test_what_is_no_number_is_unequal_and_has_no_order(stranger):
         np.array(["a", "b"]),
         np.array([1, 2], "M8[s]"),
         np.array([1, 2], "m8[s]"),
-        np.timedelta64(1),
+        np.timedelta64(1, "s"),
         np.zeros(2, [("a", float)]),
         [None, 1.0],
         ["a", "b"],
