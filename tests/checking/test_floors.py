@@ -75,3 +75,39 @@ def test_at_a_minimum_where_terms_cancel_a_gradient_of_zero_is_right():
         return 0.5 * (spread**2 + mean**2 - 1) - np.log(spread)
 
     assert gradcheck(divergence, np.zeros(3), np.ones(3)).verdict == "pass"
+
+
+def single_inside(forward, rule):
+    def inside(x):
+        return forward(x)
+
+    return op(pointwise=True)(inside).defvjp(x=rule)
+
+
+SINGLE = {
+    "seen by its ops": lambda x: np.sin(x.astype(np.float32)).astype(np.float64),
+    "out of sight": lambda x: np.float64(np.sin(np.asarray(x, np.float32))),
+}
+
+
+@pytest.mark.parametrize("forward", SINGLE.values(), ids=SINGLE)
+def test_stairs_of_float32_inside_a_function_do_not_excuse_a_zero(forward):
+    zero = single_inside(forward, lambda g: g * 0)
+    for inputs in ((), (X,)):
+        with pytest.raises(GradientError, match=r"order 1: (.|\n)*zero is returned"):
+            gradcheck(zero, *inputs)
+
+
+@pytest.mark.parametrize("forward", SINGLE.values(), ids=SINGLE)
+def test_stairs_of_float32_inside_a_function_are_not_held_against_its_rule(forward):
+    report = gradcheck(single_inside(forward, lambda g, x: g * np.cos(x)))
+    assert report.verdict == "pass"
+    assert report.unjudged < 0.1 * report.compared
+
+
+def test_at_a_kink_inside_a_smooth_function_a_wrong_number_is_said_to_be_there_alone():
+    def softplus(x):
+        return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+    with pytest.raises(GradientError, match=r"order 2: (.|\n)*: it is right only where x is not 0"):
+        gradcheck(softplus)

@@ -210,6 +210,8 @@ def _diagnosed(wrong: Wrong, others: Iterable[Problem]) -> Diagnosis:
     found = diagnose(samples_of(wrong, others))
     if wrong.check.order == 1 or found.pattern in {"sign", "factor", "not finite"}:
         return found
+    if found.region is not None and found.region.kind == "large" and found.region.bound == 0:
+        return found  # at a kink of something inside, which a rule takes for smooth
     hidden = "the rule uses a value that the graph does not see"
     if found.pattern == "zero":
         return Diagnosis("unseen", f"{hidden}: the gradient of the gradient is 0")

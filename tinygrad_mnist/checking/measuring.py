@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 TINY = float(np.finfo(float).tiny)
 LEVELS = 4  # steps in one measurement, each half of the one before
 RELATIVE = 1e-6  # what rounding in a rule may cost, relative to the terms of a sum
+AMONG = 4  # points whose claims are compared
 LOOSE = 32  # how many times its bound a claim may be off: one op may round several times
 ROOM = 1 << 20  # numbers that a table of differences may hold
 
@@ -328,6 +329,14 @@ class Second:
             size = float(np.abs(self.cotangent) @ np.abs(problem.out))
             seen = problem.coarse * np.maximum(self.scale, size)
         check.noise = np.maximum(self.noise, np.fmax(seen, own))
-        check._noise_of_rules = check.noise * np.abs(self.v).sum()
+        check._noise_of_rules = np.maximum(check.noise * np.abs(self.v).sum(), self._spread())
         check.scale = np.maximum(self.scale, check.noise / EPS)
         return check
+
+    def _spread(self) -> Vector:
+        """Return how claims differ among points that are not told apart but by their last digit."""
+        random, x = np.random.default_rng(0), self.problem.x
+        digits = EPS * random.choice((-1.0, 1.0), (AMONG, x.size))
+        claims = [self.claim(x * (1 + digit)) for digit in digits]
+        spread: Vector = np.nan_to_num(np.ptp(claims, axis=0), posinf=0.0)
+        return spread

@@ -22,6 +22,7 @@ POINTS = 9  # in a row, for each estimate
 APART = 1e-5  # of them, relative to a step: a smooth function is a parabola on this scale
 WINDOWS = (-0.013, 0.0, 0.017)  # where rows of points are laid, relative to a step
 CLOSE = (2e-15, 1e-14, 1e-13, 1e-12)  # steps that move the last few digits
+NEARER = (1.0, 0.3, 0.1)
 LOUD = 30  # how many times its rounding a function's noise is worth a word
 NAMED = 3  # how many entries are named
 
@@ -53,9 +54,14 @@ def noise_of(check: First | Second, rows: Vector) -> Noise | None:
         loud = noise > LOUD * problem.coarse * check.scale
         size = check.scale
     else:
-        noise = _estimate(problem.value, problem.x, direction)
         aside = np.abs(np.nan_to_num(problem.value(problem.x + direction / 64)))
         size = np.maximum(np.abs(problem.out), aside)
+        for nearer in NEARER:  # to 0, for where a function saturates nothing of its noise is seen
+            there = np.abs(np.nan_to_num(problem.value(nearer * problem.x))) + 1e-300
+            noise = _estimate(problem.value, nearer * problem.x, nearer * direction)
+            noise = np.where(noise > LOUD * problem.eps * there, noise * size / there, 0.0)
+            if noise.any():
+                break
         loud = noise > LOUD * problem.eps * size
     if not loud.any():
         return None
