@@ -22,6 +22,7 @@ MODULES = {
 
 # From the ground up; a module imports only from those before it, or from its own room.
 ROOMS = (
+    "targets",
     "files",
     "notebook",
     "nested",

@@ -441,10 +441,11 @@ def _gradcheck(
     too little of it could be judged.
     """
     from tinygrad_mnist.checking import command
+    from tinygrad_mnist.targets import TargetError
 
     try:
         report = command.check_target(target, order=order, examples=examples, seed=seed)
-    except command.TargetError as error:
+    except TargetError as error:
         raise InputError(str(error)) from error
     typer.echo(command.as_json(report) if as_json else str(report))
     raise typer.Exit(command.EXIT_CODES[report.verdict])

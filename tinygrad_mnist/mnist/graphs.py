@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_mnist import nn, ops
 from tinygrad_mnist.mnist.errors import InputError
+from tinygrad_mnist.targets import TargetError, find_target
 from tinygrad_mnist.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -34,13 +35,11 @@ def find(what: str, shapes: Sequence[Sequence[Any]]) -> tuple[Any, list[Any]]:
     InputError
         If there is no such thing, or no inputs for it were found.
     """
-    from tinygrad_mnist.checking import command
-
     if Path(what).is_dir():
         return _loss_of_run(what)
     try:
-        found = command.find_target(what)
-    except command.TargetError as error:
+        found = find_target(what)
+    except TargetError as error:
         raise InputError(f"{error}; or give the folder of a run") from error
     if isinstance(found, Tensor):
         return found, []
