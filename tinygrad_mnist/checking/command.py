@@ -40,9 +40,7 @@ def check_target(target: str, *, order: int, examples: int, seed: int) -> Report
             warnings.simplefilter("ignore", GradientWarning)
             return gradcheck(function, order=order, examples=examples, seed=seed)
     except GradientError as error:
-        if error.report is None:
-            raise
-        return error.report
+        return error.report or Report(target, order)
     except Exception as error:
         raise TargetError(f"{target} can't be checked: {type(error).__name__}: {error}") from error
 

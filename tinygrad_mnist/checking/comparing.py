@@ -83,6 +83,7 @@ def check_point(problem: Problem, order: int, seed: int, max_evaluations: int) -
                 v = problem.steps * generic(random, problem.x.size)
                 check_modes(problem, first, v)
                 report += _compare(Second(first, v), random, max_evaluations)
+            report = replace(report, vague=min(report.vague, 1))
     except RuleError as error:
         if "read-only" in str(error):
             text = f"writes to an array that it was given ({error}): write to a copy"
@@ -171,6 +172,7 @@ def _decided(
         compared=int(verdicts.known.sum()) + (kinks - suspects.size),
         kinks=kinks,
         unjudged=unknown.size,
+        vague=int(unknown.size > verdicts.known.sum() + kinks - suspects.size),
         worst=float(verdicts.difference()[judged].max(initial=0.0)),
         noise=share,
         notes=notes,

@@ -11,6 +11,7 @@ from tinygrad_mnist.checking.comparing import Wrong, check_point
 from tinygrad_mnist.checking.diagnosis import diagnose
 from tinygrad_mnist.checking.evidence import curve_of, samples_of
 from tinygrad_mnist.checking.exhaustive import check_every_number
+from tinygrad_mnist.checking.inputs import function_name, named_arguments
 from tinygrad_mnist.checking.oracle import check_exactly
 from tinygrad_mnist.checking.pasting import line_of_call, line_of_inputs
 from tinygrad_mnist.checking.problem import Problem, quiet
@@ -150,22 +151,21 @@ def _at_inputs(
     if domain is not None:
         subject = Subject.of(f)
         said = read_domain(domain, subject.name, subject.names)
-    problem = Problem(f, inputs, domain=said)
     try:
-        return check(problem, order, seed)
+        return check(Problem(f, inputs, domain=said), order, seed)
     except (Wrong, GradientError) as error:
         line = line_of_inputs(f, inputs, said, order, seed)
-        raise _explained(error, problem, Report(problem.name, order), line) from None
+        report = Report(function_name(f), order)
+        raise _explained(error, named_arguments(f, inputs), report, line) from None
 
 
 def _at_call(call: Call, order: int, seed: int, check: Checker) -> Report:
     """Check a function at inputs that were drawn."""
-    problem = call.problem()
     try:
-        return check(problem, order, seed)
+        return check(call.problem(), order, seed)
     except (Wrong, GradientError) as error:
-        line = line_of_call(call, order, seed)
-        raise _explained(error, problem, Report(problem.name, order), line) from None
+        line, report = line_of_call(call, order, seed), Report(call.subject.name, order)
+        raise _explained(error, call.arguments, report, line) from None
 
 
 def _searched(search: Search) -> Report:
@@ -175,7 +175,7 @@ def _searched(search: Search) -> Report:
         return search.report
     line = line_of_call(found.call, search.order, found.seed)
     problems = _problems(search.others(ELSEWHERE))
-    raise _explained(found.error, found.call.problem(), search.report, line, problems)
+    raise _explained(found.error, found.call.arguments, search.report, line, problems)
 
 
 def _problems(calls: Iterable[Call]) -> Iterator[Problem]:
@@ -188,13 +188,12 @@ def _problems(calls: Iterable[Call]) -> Iterator[Problem]:
 
 def _explained(
     error: Wrong | GradientError,
-    problem: Problem,
+    inputs: dict[str, Any],
     report: Report,
     line: str,
     others: Iterable[Problem] = (),
 ) -> GradientError:
     """Return the error that the user sees, with a report that carries all there is to know."""
-    inputs = problem.inputs.named
     if isinstance(error, Wrong):
         mismatch = error.mismatch()
         with quiet():

@@ -89,7 +89,7 @@ class Inputs:
         chosen: Mapping[str, Any] | None,
     ) -> None:
         self._f = f
-        self.named = _named(f, args) | dict(kwargs)
+        self.named = named_arguments(f, args) | dict(kwargs)
         roots = [root for root, value in self.named.items() for _ in _paths(value)]
         names = [path for root, value in self.named.items() for path in _paths(value, root)]
         self._leaves, self._rebuild = flatten([list(args), dict(kwargs)])
@@ -204,7 +204,7 @@ def signature_of(f: Callable[..., Any]) -> inspect.Signature | None:
         return None
 
 
-def _named(f: Callable[..., Any], args: Sequence[Any]) -> dict[str, Any]:
+def named_arguments(f: Callable[..., Any], args: Sequence[Any]) -> dict[str, Any]:
     """Return the positional arguments by the names that the function has for them."""
     signature = signature_of(f)
     if signature is None:  # older NumPy's own functions have none

@@ -113,9 +113,7 @@ class Problem:
         self.out = joined(results)
         if not results:
             raise TypeError(f"{self.name} returned no floating-point numbers to differentiate")
-        for part, after, before in zip(self.parts, self.split(x), self.split(self.x), strict=True):
-            if not np.array_equal(after, before):
-                raise GradientError(f"{self.name} changes its input {part.name}: write to a copy")
+        self._refuse_writing(x, self.x)
         if not np.isfinite(self.out).all():
             raise NotFiniteError(
                 f"{self.name} is not finite at these inputs, so it has no derivative there: choose "
@@ -124,13 +122,22 @@ class Problem:
         self.eps = joined([np.full(r.shape, np.finfo(r.dtype).eps) for r in results])
         self.coarse = float(self.eps.max(initial=np.finfo(float).eps))
         aside = self.x + self.steps / 64
-        pairs = ((self.out, self.value(self.x)), (self.value(aside), self.value(aside)))
+        touched = aside.copy()
+        there = self.value(touched)
+        self._refuse_writing(touched, aside)  # which does not show at 0 alone
+        pairs = ((self.out, self.value(self.x)), (there, self.value(aside)))
         if not all(self._agree(*pair) for pair in pairs):
             modes = ", or call .eval() on the model" if hasattr(self.f, "eval") else ""
             raise ValueError(
                 f"{self.name} is random: two calls with the same inputs differ. Give it a "
                 f"generator that is made anew in each call, as rng=0 does{modes}"
             )
+
+    def _refuse_writing(self, after: Vector, before: Vector) -> None:
+        """Raise if a call has changed its inputs."""
+        for part, new, old in zip(self.parts, self.split(after), self.split(before), strict=True):
+            if not np.array_equal(new, old):
+                raise GradientError(f"{self.name} changes its input {part.name}: write to a copy")
 
     def _agree(self, one: Vector, other: Vector) -> bool:
         """Return whether two values are the same, but for threads that add in another order."""

@@ -157,6 +157,8 @@ class Report:
         Those of them that agree only as one of the derivatives around a kink: as a subgradient.
     unjudged : int
         Entries that could not be measured well enough to judge, at a jump for one.
+    vague : int
+        Points at which, at one of the orders, less than half could be judged.
     worst : float
         The largest difference, relative to the entry or to the function's own scale.
     skipped : int
@@ -175,6 +177,7 @@ class Report:
     compared: int = 0
     kinks: int = 0
     unjudged: int = 0
+    vague: int = 0
     worst: float = 0.0
     skipped: int = 0
     noise: float = 0.0
@@ -186,12 +189,13 @@ class Report:
         """``"pass"``, ``"wrong"`` or ``"inconclusive"``.
 
         Inconclusive is a check of given inputs with an entry that could not be judged, and a search
-        that could judge less than half of what it drew.
+        that could judge less than half of what it drew, at either order.
         """
         if self.fault is not None:
             return "wrong"
         allowed = 0 if self.points == 1 else self.compared
-        return "pass" if self.points and self.unjudged <= allowed else "inconclusive"
+        clear = self.unjudged <= allowed and 2 * self.vague <= self.points
+        return "pass" if self.points and clear else "inconclusive"
 
     @property
     def diagnosis(self) -> Diagnosis | None:
@@ -215,6 +219,7 @@ class Report:
             compared=self.compared + other.compared,
             kinks=self.kinks + other.kinks,
             unjudged=self.unjudged + other.unjudged,
+            vague=self.vague + other.vague,
             worst=max(self.worst, other.worst),
             skipped=self.skipped + other.skipped,
             noise=max(self.noise, other.noise),

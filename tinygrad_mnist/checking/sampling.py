@@ -100,10 +100,9 @@ class Call:
 
     def results(self) -> list[Any]:
         """Return the floating-point results: of an op called with arrays, else with Tensors."""
-        args, kwargs = self.args, self.kwargs
-        if not isinstance(self.subject.f, Op):
-            leaves, rebuild = flatten([list(args), kwargs])
-            args, kwargs = rebuild([Tensor(v) if is_float(v) else v for v in leaves])
+        leaves, rebuild = flatten([list(self.args), self.kwargs])
+        kind = np.copy if isinstance(self.subject.f, Op) else Tensor  # it may write to its inputs
+        args, kwargs = rebuild([kind(v) if is_float(v) else v for v in leaves])
         with quiet():
             results, _ = flatten(self.subject.f(*args, **kwargs))
         return [raw(part) for result in results for part in real_parts(result)]

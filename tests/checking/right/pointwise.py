@@ -62,7 +62,7 @@ def expm1_over_x(x):
 
 @right()
 def log_cosh(x):
-    return np.abs(x) + np.log1p(np.exp(-2 * np.abs(x))) - np.log(2)
+    return np.logaddexp(x, -x) - np.log(2)
 
 
 @right()
