@@ -60,9 +60,8 @@ class Verdicts:
     def taking(self, again: Verdicts) -> Verdicts:
         """Return these with second opinions on some entries in place of the first."""
         places = np.searchsorted(self.rows, again.rows)
-        merged = {}
-        for name in self.__dataclass_fields__:
-            merged[name] = getattr(self, name).copy()
+        merged = {name: getattr(self, name).copy() for name in self.__dataclass_fields__}
+        for name in merged.keys() - {"scale"}:
             merged[name][places] = getattr(again, name)
         return Verdicts(**merged)
 

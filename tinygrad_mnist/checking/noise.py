@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygrad_mnist.checking.floors import gradient_noise, is_loud, value_noise
-from tinygrad_mnist.checking.measuring import First, Second, to_both_sides
+from tinygrad_mnist.checking.measuring import TINY, First, Second, to_both_sides
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ POINTS = 9  # in a row, for each estimate
 APART = 1e-5  # of them, relative to a step: a smooth function is a parabola on this scale
 WINDOWS = (-0.013, 0.0, 0.017)  # where rows of points are laid, relative to a step
 CLOSE = (2e-15, 1e-14, 1e-13, 1e-12)  # steps that move the last few digits
-NEARER = (1.0, 0.3, 0.1)
+NEARER = (0.3, 0.1)  # to 0, where a function is not flat and its noise shows
 LOUD = 30  # how many times its rounding a function's noise is worth a word
 NAMED = 3  # how many entries are named
 
@@ -35,11 +35,12 @@ class Noise:
     share: float
 
 
-def noise_of(check: First | Second, rows: Vector) -> Noise | None:
+def noise_of(check: First | Second, rows: Vector, *, flat: bool = False) -> Noise | None:
     """Return the check with allowance for the noise of its function, if there is any to speak of.
 
     The noise is estimated from differences of high order over points close together, where a smooth
-    function has none left [1]_. It is sought beside the point too, for a kink is no noise.
+    function has none left [1]_. It is sought beside the point too, for a kink is no noise, and
+    nearer to 0 if nothing moves at the point.
 
     References
     ----------
@@ -56,12 +57,13 @@ def noise_of(check: First | Second, rows: Vector) -> Noise | None:
     else:
         aside = np.abs(np.nan_to_num(problem.value(problem.x + direction / 64)))
         size = np.maximum(np.abs(problem.out), aside)
-        for nearer in NEARER:  # to 0, for where a function saturates nothing of its noise is seen
-            there = np.abs(np.nan_to_num(problem.value(nearer * problem.x))) + 1e-300
-            noise = _estimate(problem.value, nearer * problem.x, nearer * direction)
-            noise = np.where(noise > LOUD * problem.eps * there, noise * size / there, 0.0)
-            if noise.any():
-                break
+        noise = _estimate(problem.value, problem.x, direction)
+        for nearer in NEARER if flat and not noise.any() else ():
+            there = np.abs(np.nan_to_num(problem.value(nearer * problem.x)))
+            share = _estimate(problem.value, nearer * problem.x, nearer * direction) / (
+                there + TINY
+            )
+            noise = np.maximum(noise, np.where(share < 1, share, 0.0) * size)
         loud = noise > LOUD * problem.eps * size
     if not loud.any():
         return None
