@@ -133,7 +133,7 @@ class _Joiner:
             np.arange(end - np.size(piece), end).reshape(np.shape(piece))
             for piece, end in zip(pieces, ends, strict=True)
         ]
-        numbered = iter(numbers)
+        numbered = iter(numbers)  # NumPy joins the numbers, which say where each entry goes
         places = self._numpys[tuple(e if isinstance(e, str) else next(numbered) for e in entries)]
         dtype = np.result_type(*(getattr(piece, "dtype", piece) for piece in pieces))
         flat = np.concatenate([np.ravel(piece) for piece in pieces], dtype=dtype)
