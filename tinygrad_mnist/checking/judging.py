@@ -82,7 +82,8 @@ def judge(check: Check, x: Vector, rows: Vector, steps: Iterable[float] = STEPS)
     best = np.ones(rows.size)  # steps
     pending = np.arange(rows.size)
     for step in steps:
-        value, error, rough[pending], span = check.measure(x, rows[pending], step)
+        value, error, jumps, span = check.measure(x, rows[pending], step)
+        rough[pending] = np.where(np.isfinite(error), jumps, rough[pending])
         agrees = np.abs(claimed[pending] - value) <= error
         nothing[pending] = np.maximum(nothing[pending], NOTHING * span)
         size = np.maximum(np.abs(value), np.where(finite, np.abs(claimed), 0)[pending])
@@ -90,7 +91,8 @@ def judge(check: Check, x: Vector, rows: Vector, steps: Iterable[float] = STEPS)
         sharp &= agrees | ~rough[pending]
         before, trust = measured[pending], tolerance[pending]
         contradicts = np.abs(value - before) > error + trust
-        contradicts |= known[pending] & (error > WILD * trust * best[pending] / step)
+        wild = np.isfinite(error) & (error > WILD * trust * best[pending] / step)
+        contradicts |= known[pending] & wild
         turned[pending] |= contradicts & known[pending]
         confirms = sharp & (error <= 1.5 * trust) & agrees
         better = contradicts | (error < trust) | confirms
