@@ -74,6 +74,9 @@ class Bins:
         np.add.at(self._tries, bins, 1)
         low, high = self._edges[bins], self._edges[bins + 1]
         part = self._random.uniform(0.1, 0.9, size)
+        if power != DENSE and (low * high > 0).all():  # most are nearer to the smaller end
+            logs = np.log(np.abs(low)), np.log(np.abs(high))
+            return np.sign(low) * np.exp(logs[0] + (logs[1] - logs[0]) * part)
         numbers: Vector = low + (high - low) * part
         return numbers
 
@@ -200,7 +203,7 @@ class Covering:
     def _special(self) -> Iterator[Manner]:
         """Yield manners with numbers that are equal, to others of one input or to other inputs'."""
         for numbers in ((0, 1), (-1, 0, 1, 2), np.arange(-3, 4), (0, 0, 1.5, -0.7), (0,)):
-            for common in (None, 2):
+            for common in (None, 1, 2):
                 yield Manner(common=(common,), fill=partial(self._one_of, numbers))
         for _ in range(TIES):
             two = self._random.normal(size=2)
