@@ -47,3 +47,15 @@ def test_at_a_pole_there_is_no_second_derivative_to_be_wrong():
 
     with pytest.warns(GradientWarning, match="an infinite slope"):
         gradcheck(root, np.array([1.0, 0.8]), np.array([1.0, 1.2]), np.array([0.25, -0.2]))
+
+
+def test_a_result_that_is_0_but_for_rounding_excuses_no_wrong_number_beside_it():
+    def power(x):
+        return np.stack([x * x, 0 * x + (0.1 + 0.2 - 0.3) * np.sin(x)])
+
+    one = op(lambda x: np.fft.fft(x).real, shapes="(5)").defvjp(x=lambda g: 0 * g)
+    with pytest.raises(GradientError, match="claimed 0"):
+        gradcheck(one, np.random.default_rng(0).normal(size=5), order=1)
+    both = op(power, shapes="(n)").defvjp(x=lambda g, x: g[0] * x)
+    with pytest.raises(GradientError, match="with respect to x is wrong"):
+        gradcheck(both, np.random.default_rng(0).normal(size=5), order=1)

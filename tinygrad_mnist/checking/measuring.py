@@ -28,6 +28,7 @@ LEVELS = 4  # steps in one measurement, each half of the one before
 RELATIVE = 1e-6  # what rounding in a rule may cost, relative to the terms of a sum
 AMONG = 4  # points whose claims are compared
 LOOSE = 32  # how many times its bound a claim may be off: one op may round several times
+NEGLIGIBLE = 1e-6  # a number so much smaller than others beside it may be all rounding
 ROOM = 1 << 20  # numbers that a table of differences may hold
 
 
@@ -133,7 +134,9 @@ def _is_rough(slope: Vector, error: Vector, size: Vector, step: float) -> Vector
     A smooth function's error over a step is much less than the size of what moves, or than how far
     it moves; a step of less than 1e-9 is taken for that, because of rounding.
     """
-    span = np.maximum(np.abs(size) * (error > 0), np.abs(slope) * (step + 1e-9))
+    size = np.abs(size)
+    size = np.maximum(size, NEGLIGIBLE * size.max(initial=0.0))
+    span = np.maximum(size * (error > 0), np.abs(slope) * (step + 1e-9))
     rough: Vector = error * step > 1e-3 * span
     return rough
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygrad_mnist.checking.floors import gradient_noise, is_loud, value_noise
-from tinygrad_mnist.checking.measuring import TINY, First, Second, to_both_sides
+from tinygrad_mnist.checking.measuring import NEGLIGIBLE, TINY, First, Second, to_both_sides
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +57,7 @@ def noise_of(check: First | Second, rows: Vector, *, flat: bool = False) -> Nois
     else:
         aside = np.abs(np.nan_to_num(problem.value(problem.x + direction / 64)))
         size = np.maximum(np.abs(problem.out), aside)
+        size = np.maximum(size, NEGLIGIBLE * size.max(initial=0.0))
         noise = _estimate(problem.value, problem.x, direction)
         for nearer in NEARER if flat and not noise.any() else ():
             there = np.abs(np.nan_to_num(problem.value(nearer * problem.x)))
