@@ -20,6 +20,10 @@ INF = float("inf")
 # fmt: off
 # Arithmetic -------------------------------------------------------------------------------------
 
+_FEW_JUMPS = (  # between which a remainder is drawn: they lie y apart
+    {"domain": {"x": (-9, 9), "y": (0.5, INF)}},
+    {"domain": {"x": (-9, 9), "y": (-INF, -0.5)}},
+)
 _BOTH_SIDES = ({"domain": {"y": (0, INF)}}, {"domain": {"y": (-INF, 0)}})  # of a pole at 0
 
 add        = op(np.add).defvjp(x=lambda g: g, y=lambda g: g)
@@ -27,8 +31,8 @@ deg2rad    = op(np.deg2rad).defvjp(x=lambda g: g * (math.pi / 180))
 degrees    = op(np.degrees).defvjp(x=lambda g: g * (180 / math.pi))
 divide     = op(np.divide, cases=_BOTH_SIDES).defvjp(x=lambda g, y: g / y,
                                                      y=lambda g, out, y: -g * out / y)
-fmod       = op(np.fmod, cases=_BOTH_SIDES).defvjp(x=lambda g: g,
-                                                   y=lambda g, x, y: -g * np.trunc(x / y))
+fmod       = op(np.fmod, cases=_FEW_JUMPS).defvjp(x=lambda g: g,
+                                                  y=lambda g, x, y: -g * np.trunc(x / y))
 multiply   = op(np.multiply).defvjp(x=lambda g, y: g * y, y=lambda g, x: g * x)
 negative   = op(np.negative).defvjp(x=lambda g: -g)
 nextafter  = op(np.nextafter, cases=({"y": 0.5},)).defvjp(x=lambda g: g, y=None)
@@ -36,8 +40,8 @@ positive   = op(np.positive).defvjp(x=lambda g: g)
 rad2deg    = op(np.rad2deg).defvjp(x=lambda g: g * (180 / math.pi))
 radians    = op(np.radians).defvjp(x=lambda g: g * (math.pi / 180))
 reciprocal = op(np.reciprocal, domain={"x": (0, INF)}).defvjp(x=lambda g, out: -g * out * out)
-remainder  = op(np.remainder, cases=_BOTH_SIDES).defvjp(x=lambda g: g,
-                                                        y=lambda g, x, y: -g * (x // y))
+remainder  = op(np.remainder, cases=_FEW_JUMPS).defvjp(x=lambda g: g,
+                                                       y=lambda g, x, y: -g * (x // y))
 square     = op(np.square).defvjp(x=lambda g, x: g * (2 * x))
 subtract   = op(np.subtract).defvjp(x=lambda g: g, y=lambda g: -g)
 
