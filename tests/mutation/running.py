@@ -186,7 +186,11 @@ def sample(count: int, seed: int, names: Iterable[str] | None = None) -> list[Mu
 def judge_all(
     file: Path, names: list[str], jobs: int, wanted: set[str] | None = None
 ) -> Iterator[list[Result]]:
-    """Judge mutants; write results every now and then, skip what is written already."""
+    """Judge mutants; write results every now and then, skip what is written already.
+
+    They come in random order, so that a run that is stopped is a sample.
+    """
+    random = np.random.default_rng(0)
     done = read(file)
     known = {result.name for result in done}
     yield done
@@ -194,8 +198,10 @@ def judge_all(
     for name in names:
         open_ = [m.name for m in mutants_of(name) if m.name not in known]
         open_ = [one for one in open_ if wanted is None or one in wanted]
+        random.shuffle(open_)
         parts = [open_[k : k + AT_ONCE] for k in range(0, len(open_), AT_ONCE)]
         calls += [delayed(judge_some)(name, part) for part in parts]
+    random.shuffle(calls)
     for results in Parallel(jobs, return_as="generator_unordered")(calls):
         write(file, results)
         yield results
