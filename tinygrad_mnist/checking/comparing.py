@@ -148,7 +148,8 @@ def _decided(
         again = judge(check, problem.x, suspects)
         verdicts, suspects = verdicts.taking(again), suspects[again.wrong]
     if suspects.size and not np.isnan(verdicts.claimed).any():
-        noise = noise_of(check, suspects, flat=not verdicts.measured[verdicts.wrong].any())
+        flat = not verdicts.measured[verdicts.wrong].any()
+        noise = noise_of(check, suspects, scale=plain.scale, flat=flat)
         if noise is not None:
             share, again = noise.share, judge(noise.check, problem.x, suspects)
             lost = goes_in_stairs(check, suspects, again)

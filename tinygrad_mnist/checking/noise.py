@@ -35,8 +35,12 @@ class Noise:
     share: float
 
 
-def noise_of(check: First | Second, rows: Vector, *, flat: bool = False) -> Noise | None:
+def noise_of(
+    check: First | Second, rows: Vector, *, scale: Vector | None = None, flat: bool = False
+) -> Noise | None:
     """Return the check with allowance for the noise of its function, if there is any to speak of.
+
+    A gradient's noise is compared with `scale`, by default that of the check.
 
     The noise is estimated from differences of high order over points close together, where a smooth
     function has none left [1]_. It is sought beside the point too, for a kink is no noise, and
@@ -52,8 +56,8 @@ def noise_of(check: First | Second, rows: Vector, *, flat: bool = False) -> Nois
     if isinstance(check, Second):
         direction = check.v
         noise = _estimate(check.gradient, problem.x, direction)
-        loud = noise > LOUD * problem.coarse * check.scale
-        size = check.scale
+        size = check.scale if scale is None else scale
+        loud = noise > LOUD * problem.coarse * size
     else:
         aside = np.abs(np.nan_to_num(problem.value(problem.x + direction / 64)))
         size = np.maximum(np.abs(problem.out), aside)
