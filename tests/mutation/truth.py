@@ -8,7 +8,7 @@ derivatives around a kink is a subgradient, so a mutant that returns one is not 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -259,9 +259,12 @@ def _joined(arrays: Any) -> np.ndarray[Any, Any]:
 
 
 def _is_subgradient(op: Op, point: Point, claim: np.ndarray[Any, Any]) -> bool:
-    """Return whether a claim is a convex combination of the right gradients around the point."""
+    """Return whether a claim is a convex combination of the right gradients around the point.
+
+    Where results depend on different entries, each may choose for itself.
+    """
     random = np.random.default_rng(0)
-    around = []
+    around, places = [], []
     for k in range(80):
         shifts = [random.normal(size=a.shape) for a in point.arrays]
         if k % 2:
@@ -274,11 +277,34 @@ def _is_subgradient(op: Op, point: Point, claim: np.ndarray[Any, Any]) -> bool:
             continue
         if np.isfinite(near).all():
             around.append(near)
+            places.append(moved)
     if not around or not np.isfinite(claim).all():
         return False
     corners = np.array(around).T
+    if _is_inside(claim, corners):
+        return True
+    groups = _groups(op, point, places[:6])
+    return len(groups) > 1 and all(_is_inside(claim[some], corners[some]) for some in groups)
+
+
+def _is_inside(claim: np.ndarray[Any, Any], corners: np.ndarray[Any, Any]) -> bool:
+    """Return whether a vector is a convex combination of columns."""
     scale = np.abs(corners).max(initial=0.0) or 1.0
     heavy = 1e3
     matrix = np.vstack([corners / scale, np.full((1, corners.shape[1]), heavy)])
     _, residual = nnls(matrix, np.append(claim / scale, heavy))
     return bool(residual < 1e-4)
+
+
+def _groups(op: Op, point: Point, places: list[Arrays]) -> list[np.ndarray[Any, Any]]:
+    """Return groups of entries of the inputs such that no result depends on two of them."""
+    group = np.arange(point.first.size)
+    for n, cotangent in enumerate(point.cotangents):
+        for k in range(cotangent.size):
+            one = [np.zeros_like(c) for c in point.cotangents]
+            one[n].flat[k] = 1.0
+            alone = replace(point, cotangents=one)
+            used = np.any([gradient(op, alone, place) != 0 for place in places], axis=0)
+            joined = np.isin(group, group[used])
+            group[joined] = group[joined].min(initial=group.size)
+    return [np.flatnonzero(group == g) for g in np.unique(group)]
