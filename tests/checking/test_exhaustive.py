@@ -5,7 +5,7 @@ import pytest
 
 from tinygrad_mnist import Tensor, gradcheck, op, ops
 from tinygrad_mnist.checking import GradientError
-from tinygrad_mnist.checking.exhaustive import every_number
+from tinygrad_mnist.checking.exhaustive import every_number, numbers_of
 
 
 def unary(forward, rule, **options):
@@ -76,3 +76,10 @@ def test_what_is_no_function_of_each_entry_is_refused():
         gradcheck(np.exp, exhaustive="float8")
     with pytest.raises(TypeError, match="neither inputs nor an oracle"):
         gradcheck(np.exp, np.ones(2), exhaustive=True)
+
+
+def test_patterns_of_bits_that_are_no_numbers_are_left_out_without_a_warning():
+    largest = 0x7F7FFFFF  # behind it infinity, then every NaN, those that signal first
+    with np.errstate(all="raise"):
+        found = numbers_of("float32", range(largest - 2, largest + 1000), (0, np.inf))
+    assert found.tolist() == [float(np.uint32(largest - k).view(np.float32)) for k in (2, 1, 0)]

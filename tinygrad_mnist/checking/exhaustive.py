@@ -33,12 +33,18 @@ NAMES = {True: "float16", "float16": "float16", "float32": "float32"}
 
 def every_number(name: str, interval: Interval) -> Iterator[Vector]:
     """Yield all finite numbers of a precision inside an open interval, as float64, in parts."""
-    bits = np.dtype(name).itemsize * 8
+    patterns = 1 << np.dtype(name).itemsize * 8
+    for start in range(0, patterns, AT_ONCE):
+        yield numbers_of(name, range(start, min(start + AT_ONCE, patterns)), interval)
+
+
+def numbers_of(name: str, patterns: range, interval: Interval) -> Vector:
+    """Return the finite numbers with these patterns of bits, inside an open interval."""
     low, high = interval
-    for start in range(0, 1 << bits, AT_ONCE):
-        stop = min(start + AT_ONCE, 1 << bits)
-        numbers = np.arange(start, stop, dtype=f"u{bits // 8}").view(name).astype(float)
-        yield numbers[np.isfinite(numbers) & (low < numbers) & (numbers < high)]
+    unsigned = f"u{np.dtype(name).itemsize}"
+    numbers = np.arange(patterns.start, patterns.stop, dtype=unsigned).view(name)
+    numbers = numbers[np.isfinite(numbers)].astype(float)  # to cast a NaN may warn
+    return numbers[(low < numbers) & (numbers < high)]
 
 
 def check_every_number(
