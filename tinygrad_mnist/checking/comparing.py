@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tinygrad_mnist.checking.problem import Problem
 
 PROJECTIONS = 6  # random directions that see all entries, where there are too many to see each
+FOLLOWED = 2  # of them, if they lead to entries: to follow one takes longest
 AT_ONCE = 256  # entries between two looks at the clock
 PATIENCE = 2.0  # seconds without a word
 
@@ -196,12 +197,14 @@ def _is_nothing(check: First | Second, verdicts: Verdicts) -> Vector:
 def _project(first: First, random: np.random.Generator) -> tuple[list[int], tuple[str, ...]]:
     """Return entries that random directions through all of them lead to, if claims differ there."""
     problem = first.problem
-    found = []
+    found: list[int] = []
+    followed = 0
     for _ in range(PROJECTIONS):
         direction = problem.steps * generic(random, problem.x.size)
         if _differs(first, direction):
             found += _narrowed(first, direction)
-            if len(found) > PROJECTIONS:
+            followed += 1
+            if followed == FOLLOWED:
                 break
     return found, (f"all of them by {PROJECTIONS} random directions",)
 

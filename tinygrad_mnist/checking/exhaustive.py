@@ -43,8 +43,8 @@ def numbers_of(name: str, patterns: range, interval: Interval) -> Vector:
     low, high = interval
     unsigned = f"u{np.dtype(name).itemsize}"
     numbers = np.arange(patterns.start, patterns.stop, dtype=unsigned).view(name)
-    numbers = numbers[np.isfinite(numbers)].astype(float)  # to cast a NaN may warn
-    return numbers[(low < numbers) & (numbers < high)]
+    finite: Vector = numbers[np.isfinite(numbers)].astype(float)  # to cast a NaN may warn
+    return finite[(low < finite) & (finite < high)]
 
 
 def check_every_number(
