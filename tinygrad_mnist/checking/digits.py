@@ -265,7 +265,7 @@ def moves(visit: Visit) -> tuple[float, float] | None:
     None if its results were not kept.
     """
     op = visit.op
-    if op.name in _EXACT or op.forward.__module__ in _EXACT_ROOMS:
+    if op.name in _EXACT or op.__module__ in _EXACT_ROOMS:
         return 0.0, 0.0
     bound = single = 0.0
     for cotangent, out in visit.results:
