@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -212,8 +211,7 @@ def hold(node: Any, value: Any) -> Any:
 # The state of a thread --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Mode:
+class Mode(NamedTuple):
     """How calls of one thread are recorded while a switch such as `no_grad` is on."""
 
     recording: bool = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
 from operator import itemgetter
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -99,8 +98,7 @@ def parameters_of(function: Any) -> list[Parameter]:
 # Rules ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class Rule:
+class Rule(NamedTuple):
     """A gradient rule as the engine calls it: `call(g, *values of names)`."""
 
     call: Callable[..., Any]

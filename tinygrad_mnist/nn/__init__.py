@@ -1,5 +1,6 @@
 """Neural networks: modules with parameters, the layers to make them of, tables and a diagnosis."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_mnist.nn.layers import (
@@ -18,10 +19,10 @@ from tinygrad_mnist.nn.layers import (
 )
 from tinygrad_mnist.nn.losses import CrossEntropyLoss, MSELoss
 from tinygrad_mnist.nn.module import Module, Sequential
-from tinygrad_mnist.nn.tables import summary
 
 if TYPE_CHECKING:
     from tinygrad_mnist.nn.diagnosis import diagnose
+    from tinygrad_mnist.nn.tables import summary
 
 __all__ = [
     "MLP",
@@ -45,13 +46,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name != "diagnose":  # imported when first asked for
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from tinygrad_mnist.nn.diagnosis import diagnose
+_LATER = {"diagnose": "diagnosis", "summary": "tables"}  # imported when first asked for
 
-    globals()[name] = diagnose
-    return diagnose
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    return value
 
 
 def __dir__() -> list[str]:
