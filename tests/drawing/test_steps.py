@@ -231,6 +231,7 @@ def test_a_rule_s_words_are_its_own_where_several_stand_in_a_line():
 
     twice.defvjp(x=lambda g, y: g * y, y=lambda g, x: x * g)
     assert [rule_text(rule) for rule in twice.rules.values()] == ["g * y", "x * g"]
+    assert [rule_text(rule) for rule in ops.subtract.rules.values()] == ["g", "-g"]
 
 
 @needs_browser

@@ -167,7 +167,7 @@ class _Repeats:
                 elif one.kind in OUTSIDE and other.kind not in OUTSIDE:
                     v.entering = (*v.entering, one)
             for twin in flow[k + period : end : period]:
-                twin.into = v
+                twin.into, twin.keeps = v, v.keeps
             self.last[k] = self.last[k + (times - 1) * period]
             self.looks[k] = self.seen.setdefault((int(self.looks[k]), times), len(self.seen))
 

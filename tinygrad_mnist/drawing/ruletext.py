@@ -58,7 +58,12 @@ def _names(code: Any) -> list[str]:
 
 
 def _same(node: ast.Lambda, code: Any) -> bool:
-    """Return whether a lambda of the right line and arguments has this code, too."""
+    """Return whether a lambda of the right line and arguments is where this code is from."""
+    body = node.body
+    start, end = (body.lineno, body.col_offset), (body.end_lineno or 0, body.end_col_offset or 0)
+    places = [(line or 0, column or 0) for line, _, column, to in code.co_positions() if to]
+    if places:  # there are none under ``python -X no_debug_ranges``
+        return all(start <= place < end for place in places)
     made = compile(ast.Expression(node), code.co_filename, "eval").co_consts[0]
     return bool(made.co_names == code.co_names and made.co_consts == code.co_consts)
 
