@@ -197,7 +197,7 @@ def numpy_without_an_engine(problem: Problem) -> Train:
     def train(batches: Integers) -> list[float]:
         losses = []
         for batch in batches:
-            xb, yb = x[batch], y[batch]
+            xb, yb = x.take(batch, axis=0), y[batch]
             h1 = np.maximum(linear(xb, w1, b1), 0)
             h2 = np.maximum(linear(h1, w2, b2), 0)
             z = linear(h2, w3, b3)
@@ -241,7 +241,7 @@ def ours(problem: Problem) -> Train:
     def train(batches: Integers) -> list[float]:
         losses = []
         for batch in batches:
-            loss = ops.cross_entropy(model(x[batch]), y[batch])
+            loss = ops.cross_entropy(model(x.take(batch, axis=0)), y[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -348,7 +348,7 @@ def mygrad(problem: Problem) -> Train:
     def train(batches: Integers) -> list[float]:
         losses = []
         for batch in batches:
-            h = relu(x[batch] @ w1 + b1)
+            h = relu(x.take(batch, axis=0) @ w1 + b1)
             h = relu(h @ w2 + b2)
             loss = softmax_crossentropy(h @ w3 + b3, y[batch])
             loss.backward()
@@ -382,7 +382,7 @@ def hips_autograd(problem: Problem) -> Train:
     def train(batches: Integers) -> list[float]:
         losses = []
         for batch in batches:
-            loss, gradients = loss_and_gradients(weights, x[batch], y[batch])
+            loss, gradients = loss_and_gradients(weights, x.take(batch, axis=0), y[batch])
             for w, g in zip(weights, gradients, strict=True):
                 np.subtract(w, LR * g, out=w)
             losses.append(loss.item())

@@ -66,10 +66,12 @@ def test_linear_says_what_input_it_takes_and_when_to_flatten():
         layer(np.zeros((2, 3), np.float32))
 
 
-def test_linear_does_not_blame_the_input_for_a_bias_of_the_wrong_shape():
-    layer = nn.Linear(2, 3)
-    layer.bias = Tensor(np.zeros(5, np.float32))
-    with pytest.raises(ValueError, match=r"linear takes .* b \(5,\)"):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("wide", "bias"), [(3, 5), (3, 1), (1, 5)])
+def test_linear_does_not_blame_the_input_for_a_bias_of_the_wrong_shape(wide, bias, dtype):
+    layer = nn.Linear(2, wide)
+    layer.bias = Tensor(np.zeros(bias, dtype))
+    with pytest.raises(ValueError, match=rf"linear takes .* b \({bias},\)"):
         layer(np.zeros((1, 2), np.float32))
 
 

@@ -122,7 +122,7 @@ class Training:
             If the loss is not finite any more: the learning rate was too large.
         """
         rows = self.order[self.position : self.position + self.config.batch_size]
-        images, labels = self.examples.x[rows], self.examples.labels[rows]
+        images, labels = self.examples.x.take(rows, axis=0), self.examples.labels[rows]
         if self.config.augment:
             images = augment(images, self.warp)
         logits = self.model(images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -119,9 +120,17 @@ logsumexp.defvjp(x=lambda g, x, axis, keepdims: spread(g, axis, keepdims) * soft
 # The linear layer -------------------------------------------------------------------------------
 
 
+@functools.lru_cache(8)
+def _ones(n: int, dtype: Any) -> Any:
+    """Return n ones: their product with a matrix adds up its rows, in half the time of a sum."""
+    ones = np.ones(n, dtype)
+    ones.setflags(write=False)
+    return ones
+
+
 def _linear_w(g: Any, x: Any) -> Any:
     if x.ndim == 2:
-        return np.dot(x.T, g)  # of two matrices what @ gives, in 0.3 us less
+        return x.T @ g  # np.dot would fill its result with zeros first: 2 us of a large one
     rows = math.prod(x.shape[:-1])
     return np.reshape(x, (rows, x.shape[-1])).T @ np.reshape(g, (rows, g.shape[-1]))
 
@@ -146,9 +155,9 @@ def linear(x: Array, w: Array, b: Array | None = None) -> Array:
         If the shapes are others.
     """
     try:
-        out = x.dot(w) if x.ndim == w.ndim == 2 else np.matmul(x, w)
-        if w.ndim == 2 and (b is None or b.ndim == 1):
-            return out if b is None else np.add(out, b, out=out if b.dtype == out.dtype else None)
+        if w.ndim == 2 and (b is None or b.shape == w.shape[1:]):
+            out = x.dot(w) if x.ndim == 2 else np.matmul(x, w)
+            return out if b is None else np.add(out, b, out if b.dtype is out.dtype else None)
     except (AttributeError, ValueError):
         pass
     shapes = f"x {np.shape(x)}, w {np.shape(w)}" + ("" if b is None else f", b {np.shape(b)}")
@@ -158,7 +167,7 @@ def linear(x: Array, w: Array, b: Array | None = None) -> Array:
 linear.defvjp(
     x=lambda g, w: np.dot(g, w.T) if g.ndim == 2 else g @ w.T,
     w=_linear_w,
-    b=lambda g: np.add.reduce(g) if g.ndim == 2 else g,
+    b=lambda g: np.dot(_ones(len(g), g.dtype), g) if g.ndim == 2 else g,
 )
 
 _add_up: Any = np.add.reduce  # np.sum and the method take 0.1 us more

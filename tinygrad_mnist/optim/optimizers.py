@@ -111,9 +111,9 @@ class Optimizer:
             if slot.data is not data:
                 slot.refit(data)
             if slot.lr is not lr:
-                slot.rate, slot.lr = leaf.dtype.type(lr), lr
+                slot.rate, slot.lr = np.array(lr, leaf.dtype), lr
             slot.steps += 1
-            if not slot.steps % FLUSH_STEPS:
+            if slot.kept and not slot.steps % FLUSH_STEPS:
                 slot.flush()
             change = change_of(slot, data, grad)
             try:

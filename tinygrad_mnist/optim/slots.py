@@ -18,7 +18,7 @@ class Slot:
     """What an optimizer keeps for one parameter: arrays, a count, and room to compute in."""
 
     __slots__ = ("data", "kept", "lr", "parameter", "rate", "scratch", "spare", "steps")
-    rate: Any  # the learning rate in the parameter's dtype: a product takes 0.1 us less
+    rate: Any  # the learning rate as an array of no axis: a product takes 0.2 us less
     lr: float | None  # the number that it was made of
     scratch: Array
     spare: Array
