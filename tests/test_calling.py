@@ -1,6 +1,7 @@
 """Calls of ops: how arguments bind, what is recorded, and what is kept for backward."""
 
 import weakref
+from array import array
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +45,13 @@ def test_a_ufunc_can_be_called_by_its_op_with_keywords():
     assert float(ops.multiply(leaf(2.0), y=3.0)) == 6.0
     with pytest.raises(TypeError, match="multiply"):
         ops.multiply(leaf(2.0), 3.0, axis=0)
+
+
+@pytest.mark.parametrize("other", [np.arange(3.0).flat, array("d", [0, 1, 2]), range(3)])
+def test_whatever_numpy_makes_an_array_of_may_be_an_operand(other):
+    x = Tensor([[1.0, 2.0, 3.0]], requires_grad=True)
+    np.dot(x, other).sum().backward()
+    np.testing.assert_array_equal(x.grad, [[0, 1, 2]])
 
 
 def test_a_static_parameter_refuses_a_tracked_tensor_and_says_how_to_pass_it():

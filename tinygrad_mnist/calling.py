@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import numbers
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,6 +101,8 @@ class Calls:
                 masked |= any(map(is_masked, raw[k]))
             else:
                 masked |= is_masked(value)
+                if self.names[k] in self.rules and _is_sequence(value):
+                    raw[k] = np.asarray(value)
         if masked and boxed:
             raise TypeError(
                 f"{self.name} of a Tensor and a masked array would lose the mask: give "
@@ -280,6 +283,11 @@ def _looks_at(result: Any, raw: list[Any]) -> bool:
     owner = owner_of(result)
     inputs = [v for vs in raw for v in (vs if vs.__class__ in (list, tuple) else (vs,))]
     return any(owner_of(v) is owner for v in inputs if isinstance(v, np.ndarray))
+
+
+def _is_sequence(value: Any) -> bool:
+    """Return whether NumPy makes an array of what is none: a range, a buffer, ``array.flat``."""
+    return not hasattr(value, "dtype") and not isinstance(value, (numbers.Number, str))
 
 
 def _has_box(value: Any) -> bool:

@@ -10,7 +10,11 @@ T = Tensor(X, requires_grad=True)
 
 
 @pytest.mark.parametrize("trim", ["f", "b", "fb", "BF"])
-@pytest.mark.parametrize("x", [X, np.zeros(3), np.ones(2)], ids=["some", "all", "none"])
+@pytest.mark.parametrize(
+    "x",
+    [X, np.zeros(3), np.ones(2), np.array(0.0), np.array(2.0)],
+    ids=["some", "all", "none", "a zero", "a number"],
+)
 def test_zeros_are_trimmed_as_numpy_does(x, trim):
     made = np.trim_zeros(Tensor(x, requires_grad=True), trim)
     np.testing.assert_array_equal(made.data, np.trim_zeros(x, trim))

@@ -51,6 +51,14 @@ def test_covariances_are_numpys_bit_for_bit(options):
         gradcheck(lambda x, y=y: np.cov(x, y, **options), x)
 
 
+@pytest.mark.parametrize("function", [np.cov, np.corrcoef])
+@pytest.mark.parametrize("dtype", [np.float32, "f8", None])
+def test_covariances_have_the_dtype_that_is_asked_for(function, dtype):
+    x = M.astype(np.float32)
+    expected = function(x, dtype=dtype)
+    np.testing.assert_array_equal(function(leaf(x), dtype=dtype).data, expected, strict=True)
+
+
 def test_too_few_observations_warn_as_numpy_does():
     with pytest.warns(RuntimeWarning, match="Degrees of freedom <= 0"), np.errstate(all="ignore"):
         assert np.isnan(np.cov(leaf([[1.0]])).data).all()

@@ -91,6 +91,25 @@ def test_an_op_of_a_ufunc_takes_operands_by_name_and_refuses_what_numpy_does_not
         ops.multiply(leaf(2.0), 3.0, axis=0)
 
 
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda t: np.matmul(t, t, keepdims=True), TypeError, "matmul takes neither axis nor keep"),
+        (lambda t: np.matvec(t, t[0], axis=0), TypeError, "matvec takes neither axis nor keepdims"),
+        (lambda t: ops.vecdot(t, t, axis=0, axes=[0, 0]), TypeError, "both 'axis' and 'axes'"),
+        (lambda t: np.matmul(t, t, axes=[(0, 1), (0, 1)]), ValueError, r"axes as a list of 2 for"),
+        (lambda t: np.vecdot(t, t, axes=[(0, 1), 0]), ValueError, "a list of 1 for its first"),
+        (lambda t: np.matmul(t, t, where=False), TypeError, "matmul.*argument 'where'"),
+    ],
+    ids=["keepdims", "axis", "both", "few", "wide", "where"],
+)
+def test_a_product_refuses_axes_that_numpy_refuses(call, error, words):
+    if not hasattr(np, "matvec") and "matvec" in words:
+        pytest.skip("np.matvec is new in NumPy 2.2")
+    with pytest.raises(error, match=words):
+        call(leaf(M[:, :3]))
+
+
 # Methods ------------------------------------------------------------------------------------------
 
 
@@ -184,6 +203,8 @@ def test_extremes_share_between_ties_and_pass_over_nan():
 
 
 def test_a_method_of_nothing_has_no_gradient_to_give():
+    slope = grad(lambda x: np.sum(np.add.reduceat(x, [], axis=1)))
+    np.testing.assert_array_equal(slope(np.ones((3, 2))), np.zeros((3, 2)))
     assert grad(lambda x: np.sum(np.logaddexp.reduce(x)))(np.zeros((0, 2))).shape == (0, 2)
     assert grad(lambda x: np.sum(np.multiply.accumulate(x)))(np.zeros(0)).shape == (0,)
 

@@ -291,8 +291,9 @@ def _terms(op: Op, inputs: Iterable[Any]) -> Any:
 def _positive(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return type(value)([_positive(v) for v in value])
-    inexact = isinstance(value, float) or getattr(value, "dtype", np.dtype(int)).kind == "f"
-    return np.abs(value) if inexact else value
+    if isinstance(value, (np.ndarray, np.generic, float)) and np.asarray(value).dtype.kind == "f":
+        return np.abs(value)
+    return value
 
 
 def total_moved(visits: Iterable[Visit]) -> float:

@@ -181,7 +181,7 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
         raise ValueError(f"trim is {trim!r}; it must be 'f', 'b' or 'fb'")
     axes = range(filt.ndim) if axis is None else normalize_axis_tuple(axis, filt.ndim)
     index: list[slice] = [slice(None)] * filt.ndim
-    for k, places in enumerate(np.nonzero(unboxed(filt))):
+    for k, places in enumerate(np.argwhere(unboxed(filt)).T):
         if k in axes:
             some = bool(places.size)  # else all are zeros, and nothing is left
             start = places.min() if some and "f" in trim.lower() else None

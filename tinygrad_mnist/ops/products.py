@@ -159,7 +159,7 @@ vdot.defvjp(
 )
 
 
-@op(cases=({"shapes": "(…,n),(…,n)"}, {"shapes": "(n),(…,n)"}))
+@op(cases=({"shapes": "(…,n),(…,n)"}, {"shapes": "(n),(…,n)"}), implements=(np.vecdot,))
 def vecdot(x1: Array, x2: Array) -> Array:
     """Return the sums of conj(x1) x2 over the last axis."""
     return np.vecdot(x1, x2)
@@ -171,10 +171,11 @@ vecdot.defvjp(
 )
 
 
-@implements(np.vecdot, np.linalg.vecdot)
+@implements(np.linalg.vecdot)
 def vecdot_along(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     """Return the sums of conj(x1) x2 over an axis of both."""
-    return vecdot(*(x if axis == -1 else np.moveaxis(x, axis, -1) for x in (x1, x2)))
+    product: Any = np.vecdot
+    return product(x1, x2, axis=axis)
 
 
 @op(cases=({"shapes": "(…,m,n),(…,n)"}, {"shapes": "(m,n),(…,n)"}), implements=newer("matvec"))
@@ -263,10 +264,11 @@ def cross_in_space(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
 # Sliding products -------------------------------------------------------------------------------
 
 
-def _whole(g: Any, a_shape: Any, v_shape: Any, mode: str) -> Any:
+def _whole(g: Any, a_shape: Any, v_shape: Any, mode: Any) -> Any:
     """Return the cotangent of all overlaps, of which a mode looks at the middle ones."""
     n, m = math.prod(a_shape), math.prod(v_shape)
-    before = {"full": 0, "valid": min(n, m) - 1, "same": min(n, m) - 1 - min(n, m) // 2}[mode]
+    valid, same = min(n, m) - 1, min(n, m) - 1 - min(n, m) // 2
+    before = {"valid": valid, 0: valid, "same": same, 1: same, "full": 0, 2: 0}[mode]
     after = n + m - 1 - g.size - before
     return np.concatenate([np.zeros_like(g, shape=before), g, np.zeros_like(g, shape=after)])
 
@@ -300,7 +302,7 @@ def correlate(a: Array, v: Array, mode: Any = "valid") -> Array:
     return np.correlate(a, v, mode)
 
 
-def _overlaps(g: Any, a_shape: Any, v_shape: Any, mode: str) -> Any:
+def _overlaps(g: Any, a_shape: Any, v_shape: Any, mode: Any) -> Any:
     """Return the cotangent of all overlaps; with the longer vector second, NumPy turns around."""
     if math.prod(a_shape) >= math.prod(v_shape):
         return _whole(g, a_shape, v_shape, mode)

@@ -99,7 +99,8 @@ def cov(
     for name, array in zip("my", arrays, strict=False):
         if array.ndim > 2:
             raise ValueError(f"{name} has more than 2 dimensions")
-    dtype = dtype or np.result_type(*(array.dtype for array in arrays), np.float64)
+    kinds = [array.dtype for array in arrays]
+    dtype = np.result_type(*kinds, np.float64) if dtype is None else np.dtype(dtype)
     rows = []
     for array in arrays:
         x = np.reshape(array, (1, -1)) if array.ndim < 2 else array
@@ -132,7 +133,8 @@ def cov(
     x = x - mean[:, None]
     other = x.T if weights is None else (x * weights).T
     product = np.dot(x, other.conj() if dtype.kind == "c" else other)
-    return np.squeeze(product * np.true_divide(1, factor))
+    product = product * np.true_divide(1, factor)
+    return np.squeeze(product if product.dtype == dtype else astype(product, dtype))
 
 
 @implements(np.corrcoef)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from tinygrad_mnist.ops.elementwise import nonzero, part_of
 from tinygrad_mnist.ops.indexing import scatter
 from tinygrad_mnist.ops.reductions import extreme_rule, given, lined_up, put_back, spread
 from tinygrad_mnist.ops.shape import astype
-from tinygrad_mnist.protocols import overrides
+from tinygrad_mnist.protocols import newer, overrides
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,10 +40,7 @@ def with_options(
     **named: Any,
 ) -> Any:
     """Call a ufunc with NumPy's keyword arguments; what `where` leaves out is 0."""
-    operands: Any = ufunc.bound(args, named)
-    signature = sig if signature is None else signature
-    if dtype is not None or signature is not None or casting != "same_kind":
-        operands = _cast(ufunc.forward, operands, dtype, casting, signature)
+    operands = _cast(ufunc.forward, ufunc.bound(args, named), dtype, casting, signature or sig)
     if where is True:
         return ufunc.call(*operands)
     inside = [
@@ -52,8 +50,10 @@ def with_options(
     return np.where(where, ufunc.call(*inside), 0)
 
 
-def _cast(ufunc: Any, operands: Any, dtype: Any, casting: Any, signature: Any) -> tuple[Any, ...]:
+def _cast(ufunc: Any, operands: Any, dtype: Any, casting: Any, signature: Any) -> Any:
     """Return operands of the dtypes that NumPy computes with; raise where it does not cast."""
+    if dtype is None and signature is None and casting == "same_kind":
+        return operands
     if dtype is not None:
         if signature is not None:
             raise TypeError("cannot specify both 'signature' and 'dtype'")  # NumPy's words
@@ -74,6 +74,70 @@ def _inside(low: float, high: float) -> float:
     if math.isfinite(low):
         return (low + high) / 2 if math.isfinite(high) else low + 1
     return high - 1 if math.isfinite(high) else 1
+
+
+# Keyword arguments of products: np.matmul(x, y, axes=...) -----------------------------------------
+
+
+def product_with_options(
+    ufunc: np.ufunc,
+    product: Op,
+    *args: Any,
+    axes: Any = None,
+    axis: int | None = None,
+    keepdims: bool = False,
+    dtype: Any = None,
+    casting: Any = "same_kind",
+    signature: Any = None,
+    sig: Any = None,
+    order: str = "K",  # noqa: ARG001 - as in `with_options`
+    subok: bool = True,  # noqa: ARG001
+    **named: Any,
+) -> Any:
+    """Call a ufunc of vectors and matrices, such as `matmul`, with NumPy's keyword arguments."""
+    x1, x2 = _cast(ufunc, product.bound(args, named), dtype, casting, signature or sig)
+    first, second, last = _core_axes(ufunc, (np.ndim(x1), np.ndim(x2)), axes, axis, keepdims)
+    out = product.call(*(np.moveaxis(x, k, _last(k)) for x, k in ((x1, first), (x2, second))))
+    return np.moveaxis(np.expand_dims(out, -1) if keepdims else out, _last(last), last)
+
+
+def _last(axes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the last axes, as many as given."""
+    return tuple(range(-len(axes), 0))
+
+
+def _core_axes(
+    ufunc: np.ufunc, ndims: tuple[int, int], axes: Any, axis: int | None, keepdims: bool
+) -> list[tuple[int, ...]]:
+    """Return the axes of both operands and of the result that a product is over."""
+    described = re.findall(r"\((.*?)\)", ufunc.signature or "")  # (n),(n)->()
+    terms = [re.findall(r"\w+\??", term) for term in described]
+    if (axis is not None or keepdims) and list(map(len, terms)) != [1, 1, 0]:
+        raise TypeError(f"np.{ufunc.__name__} takes neither axis nor keepdims: give it axes")
+    if axis is not None and axes is not None:
+        raise TypeError("cannot specify both 'axis' and 'axes'")  # NumPy's words
+    dropped = {  # (n?,k) of a vector is (k)
+        index
+        for term, n in zip(terms, ndims, strict=False)
+        if n < len(term)
+        for index in term
+        if index.endswith("?")
+    }
+    wanted = [len(set(term) - dropped) for term in terms]
+    wanted[2] += keepdims
+    if axes is None:
+        axes = [-1 if axis is None else axis] * 3 if axis is not None or keepdims else None
+    if axes is None:
+        return [_last((0,) * n) for n in wanted]
+    found = [tuple(one) if isinstance(one, (tuple, list)) else (one,) for one in axes]
+    if wanted[2] == 0 or (keepdims and len(found) == 2):
+        found = [*found[:2], _last((0,) * wanted[2])]
+    if [len(one) for one in found] != wanted:
+        raise ValueError(
+            f"np.{ufunc.__name__} takes axes as a list of {wanted[0]} for its first operand, "
+            f"{wanted[1]} for its second and {wanted[2]} for its result; got {axes}"
+        )
+    return found
 
 
 # Methods: np.add.reduce, np.add.accumulate, ... ---------------------------------------------------
@@ -236,7 +300,8 @@ reduce.defvjp(ufunc=None, array=_reduce_rule)
 def _segments(indices: Any, length: int) -> list[Any]:
     """Return the places that `reduceat` reduces: from each index to the next, or it alone."""
     starts = [int(k) for k in indices]
-    return [np.arange(k, max(n, k + 1)) for k, n in zip(starts, [*starts[1:], length], strict=True)]
+    ends = [*starts[1:], length]
+    return [np.arange(k, max(n, k + 1)) for k, n in zip(starts, ends, strict=False)]
 
 
 def _part_rule(g: Any, ufunc: Any, part: Any, out: Any) -> Any:
@@ -253,6 +318,8 @@ def _part_rule(g: Any, ufunc: Any, part: Any, out: Any) -> Any:
 def _reduceat_rule(g: Any, ufunc: Any, array: Any, out: Any, indices: Any, axis: int) -> Any:
     g, array, out = (np.moveaxis(a, axis, 0) for a in (g, array, out))
     places = _segments(indices, len(array))
+    if not places:
+        return np.zeros_like(np.moveaxis(array, 0, axis))
     parts = [_part_rule(g[k], ufunc, array[place], out[k]) for k, place in enumerate(places)]
     total = scatter(np.concatenate(parts), np.concatenate(places), array.shape)
     return np.moveaxis(total, 0, axis)
@@ -318,3 +385,7 @@ def install(ops: Iterable[Op]) -> None:
                 overrides[ufunc.reduce] = partial(_slips, ufunc, "reduce")
                 overrides[ufunc.reduceat] = partial(_slips, ufunc, "reduceat")
             overrides[ufunc.outer] = partial(_outer, ufunc)
+    products: tuple[Any, ...] = (np.matmul, np.vecdot, *newer("matvec", "vecmat"))
+    for ufunc in products:
+        product: Any = overrides[ufunc]
+        product.with_options = partial(product_with_options, ufunc, product)
