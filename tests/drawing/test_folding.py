@@ -64,15 +64,66 @@ def test_a_large_model_is_drawn_module_by_module():
     assert sum("Block" in label for label in labels(picture).values()) == len(blocks)
 
 
-def test_blocks_that_are_read_from_outside_are_not_joined():
+def recurrence(make, steps=20):
+    """Return the picture of what `make` makes of the states of a loop."""
+
     def f(x):
         states = []
-        for _ in range(20):
+        for _ in range(steps):
             x = np.tanh(x @ np.ones((3, 3)))
             states.append(x)
-        return np.stack(states)
+        return make(states)
 
-    assert sum(label == "x = tanh" for label in labels(draw(f, np.ones((2, 3)))).values()) == 20
+    return draw(f, np.ones((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("make", "reader"),
+    [
+        (np.stack, "stack"),
+        (lambda states: np.concatenate([*states, states[-1]]), "concatenate"),
+        (sum, "sum of 20"),
+        (lambda states: sum(states) / 20.0, "sum of 20"),
+    ],
+)
+def test_a_loop_whose_states_are_all_read_behind_it_is_one_block(make, reader):
+    picture = recurrence(make)
+    assert boxes(picture) == ["x 20"]
+    assert ("x = tanh", reader, "20 values, each 2x3") in edges(picture)
+
+
+def test_what_reads_the_states_of_a_loop_one_by_one_is_a_block_too():
+    picture = recurrence(lambda states: np.stack([s.sum(axis=0) * 2.0 for s in states]))
+    assert boxes(picture) == ["x 20", "x 20, side by side"]
+
+
+def test_a_loop_of_which_other_things_read_some_steps_is_not_joined():
+    picture = recurrence(
+        lambda states: states[3].sum() + np.exp(states[7]).max() + states[-1].min()
+    )
+    assert not any("x 20" in box for box in boxes(picture))
+    assert sum(label == "x = tanh" for label in labels(picture).values()) > 3
+
+
+def test_equal_blocks_side_by_side_are_drawn_once():
+    weights = [leaf(3, 2) for _ in range(40)]
+
+    def f(x):
+        y = np.exp(x).sum(axis=0, keepdims=True)
+        return np.concatenate([np.tanh(y @ w) for w in weights])
+
+    picture = draw(f, np.ones((4, 3)))
+    assert boxes(picture) == ["x 40, side by side"]
+    assert "83 operations" in picture.source
+    assert ("tanh", "concatenate", "40 values, each 1x2") in edges(picture)
+
+
+def test_what_is_computed_alike_and_used_differently_is_not_joined():
+    def f(x):
+        parts = [x[k] for k in range(13)]
+        return parts[0] * np.sin(parts[1]) + np.exp(parts[2]) / parts[3] + sum(parts[4:]).mean()
+
+    assert not any("side by side" in box for box in boxes(draw(f, np.ones((13, 2)))))
 
 
 def test_blocks_of_blocks_are_joined():

@@ -10,6 +10,7 @@ from tinygrad_mnist.drawing.formulas import join_formulas
 from tinygrad_mnist.drawing.leaves import join_leaves, list_leaves, scope_leaves
 from tinygrad_mnist.drawing.repeats import join_repeats
 from tinygrad_mnist.drawing.reshapes import fold_reshapes
+from tinygrad_mnist.drawing.sums import join_sums
 from tinygrad_mnist.drawing.vertices import (
     ELSEWHERE,
     LEAVES,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     Collapse = str | Callable[[Scope], bool] | None
 
 BUDGET = 150  # nodes that a picture shows at most
+RULES = 80  # nodes beyond which a gradient rule is one
 EDGES = 500  # with many more a layout takes minutes, and nobody can follow them
 
 
@@ -46,6 +48,7 @@ def fold(graph: Graph, depth: int | None = None, collapse: Collapse = None) -> N
         Which other modules are one node each: a path or class, with ``*`` and ``?`` as in names of
         files, or a function that says so of a `Scope`.
     """
+    join_sums(graph)
     join_repeats(graph)
     fold_reshapes(graph)
     if not any(v.scope for v in graph.vertices):
@@ -85,17 +88,16 @@ def fold_modules(graph: Graph) -> None:
 
 def _join_outputs(graph: Graph) -> None:
     """Let one output show all gradients that a block that repeats returns in one place."""
-    first: dict[Vertex, Vertex] = {}
-    last: dict[Vertex, Vertex] = {}
+    groups: dict[Vertex, list[Vertex]] = {}
     for v in graph.vertices:
-        if v.kind == "output" and v.order:
-            source = shown(v.sources[0])
-            one = first.setdefault(source, v)
-            if one is not v and v.sources[0] is not source:
-                v.into = one
-                last[one] = v
-    for one, v in last.items():
-        one.notes = (f"{ELSEWHERE} {v.name}",)
+        if v.kind == "output" and v.order and (source := shown(v.sources[0])).last is not None:
+            groups.setdefault(source, []).append(v)
+    for first, *others in groups.values():
+        more = [v for v in others if v.sources[0] is not first.sources[0]]
+        for v in more:
+            v.into = first
+        if more:
+            first.notes = (f"{ELSEWHERE} {more[-1].name}",)
 
 
 def _fold_chosen(graph: Graph, depth: int | None, collapse: Collapse) -> None:
@@ -140,7 +142,7 @@ def _named(scope: Scope, collapse: Collapse) -> bool:
 def _fold_to_budget(graph: Graph) -> None:
     """Fold rules, and modules from the innermost on, until there are no more nodes than allowed."""
     folded = 0
-    if len(visible(graph)) > BUDGET:
+    if len(visible(graph)) > RULES:
         _fold_rules(graph)
     nodes = visible(graph)
     depth = max((len(around(v.scope)) for v in nodes), default=0)
@@ -201,7 +203,8 @@ def leave_out_middle(graph: Graph, room: int = BUDGET) -> None:
     for v in graph.vertices:
         if (node := shown(v)) in leaves:
             leaves[node] += [s for s in v.sources if s.into is None and s.kind in LEAVES]
-    room -= 1 if crowded else 1 + len(outputs)
+    lanes = len({v.order for v in nodes})  # with a gap each
+    room -= lanes if crowded else lanes + len(outputs)
     kept = _from_both_ends(flow, leaves, room)
     hidden = [v for v in nodes if v not in kept and (crowded or v.kind != "output")]
     gaps = {

@@ -13,6 +13,7 @@ from tinygrad_mnist.drawing.vertices import (
     LEAVES,
     MULTIPLE,
     OUTSIDE,
+    SIDE_BY_SIDE,
     Graph,
     Scope,
     around,
@@ -20,63 +21,119 @@ from tinygrad_mnist.drawing.vertices import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tinygrad_mnist.drawing.vertices import Vertex
 
 REPEATED = 12  # operations in a row of equal blocks at least
 PERIOD = 256  # operations in such a block at most
+FEW = 100_000  # operations among which blocks side by side are looked for
+SEVERAL = 3  # operands of what may read all equal blocks, such as `stack`
 
 
 def join_repeats(graph: Graph) -> None:
-    """Draw blocks of operations that repeat, each fed by the one before, once."""
+    """Draw blocks of operations that repeat, each fed by the one before or side by side, once."""
     if len(graph.vertices) >= REPEATED:
         graph.keep(_Repeats(graph).flow)
 
 
 class _Repeats:
-    """Finds equal blocks in a row, and lets the first of them show the others."""
+    """Finds equal blocks in a row, and lets the first of them show the others.
+
+    Equal blocks make the same calls on the same shapes, and read what lies as far back: each is fed
+    by the one before. When these are joined, blocks are also equal that all read one result, or one
+    each of what was joined.
+    """
 
     def __init__(self, graph: Graph) -> None:
         self.flow = [v for v in graph.vertices if v.kind in FLOW]
         self.count = len(self.flow)
         self.seen: dict[Any, int] = {}
-        self.looks = np.zeros(len(self.flow), np.int32)  # equal for vertices that look alike
-        self.last = np.zeros(len(self.flow), np.int32)  # the number of the last reader
+        self.shows = np.arange(self.count, dtype=np.int32)  # the number of what shows each vertex
+        self.look_of = np.zeros(self.count, np.int32)  # equal for vertices that look alike
+        self.last = np.zeros(self.count, np.int32)  # the number of the last reader
+        self.several: dict[int, set[int]] = {}  # and of readers that read several
         for number, v in enumerate(self.flow):
             v.number = number
-        self._look(graph)
-        found = True
+        self.all = tuple(self.flow)
+        self.calls: dict[int, int] = {}
+        self.shared = Counter(
+            (s, v.order) for v in graph.vertices for s in v.sources if s.kind in OUTSIDE
+        )
+        self._read(graph)
+        self.has_several = np.zeros(self.count, bool)
+        self.has_several[list(self.several)] = True
+        self.join(self._far)
+        while len(self.flow) <= FEW and (self.join(self._far) or self.join(self._near())):
+            pass
+
+    def _read(self, graph: Graph) -> None:
+        """Take down who reads each vertex."""
+        for v in graph.vertices:
+            if v.kind == "output" and v.order:
+                continue
+            reader = v.number if v.kind in FLOW else self.count
+            read = [s.number for s in v.sources if s.kind in FLOW and s.order == v.order]
+            if v.kind in FLOW and len(read) >= SEVERAL:
+                for number in read:
+                    self.several.setdefault(number, set()).add(reader)
+            else:
+                for number in read:
+                    self.last[number] = reader
+
+    def join(self, place: Callable[[Vertex, Vertex], Any]) -> bool:
+        """Join blocks until none are left; return whether there were any.
+
+        Parameters
+        ----------
+        place : callable
+            Returns what is the same for an operation and one of its sources in every block.
+        """
+        for v in self.flow:
+            self.look_of[v.number] = self.seen.setdefault(self._look(v, place), len(self.seen))
+        numbers = [v.number for v in self.flow]
+        self.looks = self.look_of[numbers]
+        joined, found = False, True
         while found:  # a block of blocks is found in the next round
             found = False
             period = 0
             while (period := period + 1) <= min(PERIOD, len(self.flow) // 3):
                 found |= self._join_all(period)
+            joined |= found
+        return joined
 
-    def _look(self, graph: Graph) -> None:
-        """Compare vertices: alike is the same call on the same shapes, read as far back."""
-        readers = Counter(
-            (s, v.order) for v in graph.vertices for s in v.sources if s.kind in OUTSIDE
-        )
-        for v in graph.vertices:
-            if v.kind in FLOW:
-                notes = () if v.name == "getitem" else v.notes  # the steps of a loop over an array
-                key: list[Any] = [v.name, v.shape, v.dtype, notes, *v.roles]
-                if v.kind == "input":
-                    key.append(v.number)
-                for s in v.sources:
-                    shared = readers[s, v.order] > 1
-                    if s.kind in LEAVES or shared:
-                        key.append((s.kind, s.shape, s.dtype, id(s) if shared else 0))
-                    elif s.order < v.order:  # saved by a block that lies as far back as this ahead
-                        key.append(("saved", int(self.looks[s.number])))
-                    else:
-                        key.append(v.number - s.number)
-                self.looks[v.number] = self.seen.setdefault(tuple(key), len(self.seen))
-            reader = v.number if v.kind in FLOW else self.count
-            for s in v.sources:
-                if s.kind in FLOW and s.order == v.order and not (v.kind == "output" and v.order):
-                    self.last[s.number] = reader
+    def _look(self, v: Vertex, place: Callable[[Vertex, Vertex], Any]) -> Any:
+        """Return what is the same for two operations that are alike."""
+        key: list[Any] = [*_call(v), v.operations]
+        if v.name != "getitem":  # the steps of a loop over an array
+            key.append(v.notes)
+        if v.kind == "input":
+            key.append(v.number)
+        for s in v.sources:
+            shared = self.shared[s, v.order] > 1
+            if s.kind in LEAVES or shared:
+                key.append((s.kind, s.shape, s.dtype, id(s) if shared else 0))
+            elif s.order < v.order:  # saved by a block that lies as far back as this ahead
+                key.append(("saved", int(self.look_of[self.shows[s.number]])))
+            else:
+                key.append(place(v, s))
+        return tuple(key)
+
+    def _far(self, v: Vertex, s: Vertex) -> Any:
+        """Return how far back a source is, or of which equal ones it is one."""
+        shown = int(self.shows[s.number])
+        return v.number - s.number if shown == s.number and s.last is None else ("one of", shown)
+
+    def _near(self) -> Callable[[Vertex, Vertex], Any]:
+        """Return the same, but what several of the same calls read is itself the same for them."""
+        read = ((s, v.name, v.shape) for v in self.flow for s in v.sources if s.kind in FLOW)
+        readers = Counter(read)
+
+        def place(v: Vertex, s: Vertex) -> Any:
+            all_read = readers[s, v.name, v.shape] >= SEVERAL
+            return ("all", s.number) if all_read else self._far(v, s)
+
+        return place
 
     def _join_all(self, period: int) -> bool:
         """Join every row of blocks of `period` vertices; return whether there is one."""
@@ -91,7 +148,7 @@ class _Repeats:
         if not dropped.any():
             return False
         self.flow = [v for v, drop in zip(self.flow, dropped, strict=True) if not drop]
-        self.looks, self.last = self.looks[~dropped], self.last[~dropped]
+        self.looks = self.looks[~dropped]
         return True
 
     def _runs(self, period: int) -> Iterator[tuple[int, int]]:
@@ -112,7 +169,7 @@ class _Repeats:
                 continue
             end = first + times * period
             behind = self.flow[end].number if end < len(self.flow) else self.count
-            if self.last[first : end - period].max() >= behind:
+            if self._is_read(self.flow[first:end], period, behind):
                 continue
             inner = {self._across(k) for k in range(first + period, end, period)}
             if len(inner) == 1:
@@ -121,18 +178,61 @@ class _Repeats:
                     return first
         return None
 
+    def _is_read(self, blocks: Sequence[Vertex], period: int, behind: int) -> bool:
+        """Return whether some blocks are read from behind otherwise than others; not the last."""
+        numbers = [v.number for v in blocks[:-period]]
+        last = self.last[numbers]
+        read = (last >= behind) | self.has_several[numbers]
+        for k in np.flatnonzero(read.reshape(-1, period).any(axis=0)).tolist():
+            calls = {self._calls(number, behind) for number in numbers[k::period]}
+            if len(calls) > 1:
+                return True
+        return False
+
+    def _calls(self, number: int, behind: int) -> frozenset[int]:
+        """Return what a vertex is read by from behind."""
+        readers = {int(self.last[number]), *self.several.get(number, ())}
+        beyond = (reader for reader in readers if reader >= behind)
+        return frozenset(map(self._called, beyond))
+
+    def _called(self, number: int) -> int:
+        """Return a number that is the same for readers that are the same call."""
+        if number not in self.calls:
+            key = _call(self.all[number]) if number < self.count else ()
+            self.calls[number] = self.seen.setdefault(key, len(self.seen))
+        return self.calls[number]
+
     def _earlier(self, first: int, stop: int, period: int) -> int:
         """Return where blocks start when the block before is one, too, but fed from outside."""
         start = first - period
         if start < 0:
             return first
         before, block = self.flow[start:first], self.flow[first : first + period]
-        behind = self.flow[stop].number if stop < len(self.flow) else self.count
+        end = stop - (stop - start) % period
+        behind = self.flow[end].number if end < len(self.flow) else self.count
         inner, outer = around(self._across(first)), around(self._across(start))
-        fits = len(outer) <= len(inner) and self.last[start:first].max() < behind
-        if fits and all(map(_alike, before, block, [before] * period)):
-            return start
-        return first
+        if len(outer) > len(inner) or self._is_read(self.flow[start:end], period, behind):
+            return first
+        return start if all(map(self._alike, before, block, [before] * period)) else first
+
+    def _alike(self, v: Vertex, w: Vertex, before: Sequence[Vertex]) -> bool:
+        """Return whether two calls are one, but for what `w` has from the block before."""
+        notes = v.name == "getitem" or v.notes == w.notes
+        if _call(v) != _call(w) or not notes or len(v.sources) != len(w.sources):
+            return False
+        for s, t in zip(v.sources, w.sources, strict=True):
+            if s is t:
+                continue
+            far = v.number - s.number == w.number - t.number
+            if s.kind in LEAVES and t.kind in LEAVES:
+                fits = max(self.shared[s, v.order], self.shared[t, w.order]) == 1  # own weights
+            elif t in before:
+                fits = far or s.kind in OUTSIDE or s.number < before[0].number
+            else:
+                fits = {s.kind, t.kind} <= FLOW and (far or self._far(v, s) == self._far(w, t))
+            if not fits or (s.shape, s.dtype) != (t.shape, t.dtype):
+                return False
+        return True
 
     def _across(self, k: int) -> Scope | None:
         """Return the innermost scope that a cut before vertex `k` goes through."""
@@ -147,8 +247,10 @@ class _Repeats:
         depth = len(around(outer))
         block = Scope(f"{MULTIPLE} {times:,}", parent=outer, times=times)
         tops = [around(v.scope)[depth:] for v in (flow[first], flow[end - 1])]
-        if all(tops):
+        if all(tops) and tops[0][0].what == tops[1][0].what == "module":
             block.kind = f"{tops[0][0].path} {ELSEWHERE} {tops[1][0].path}"
+        previous = range(flow[end - 2 * period].number, flow[end - period].number)
+        fed = False
         for k in range(first, first + period):
             v = flow[k]
             inside = around(v.scope)[depth:]
@@ -164,26 +266,23 @@ class _Repeats:
             for one, other in zip(v.sources, final.sources, strict=True):
                 if one.kind in LEAVES and other.kind in LEAVES and one is not other:
                     one.last = other.last or other
-                elif one.kind in OUTSIDE and other.kind not in OUTSIDE:
-                    v.entering = (*v.entering, one)
+                elif other.kind in FLOW and other.number in previous:
+                    fed = True
+                    if one.kind in OUTSIDE or v.number - one.number != final.number - other.number:
+                        v.entering = (*v.entering, (one, other))
             for twin in flow[k + period : end : period]:
                 twin.into, twin.keeps = v, v.keeps
-            self.last[k] = self.last[k + (times - 1) * period]
-            self.looks[k] = self.seen.setdefault((int(self.looks[k]), times), len(self.seen))
-
-
-def _alike(v: Vertex, w: Vertex, before: Sequence[Vertex]) -> bool:
-    """Return whether `v` is the call that `w` is, but for what `w` has from the block before."""
-    notes = v.name == "getitem" or v.notes == w.notes
-    if _call(v) != _call(w) or not notes or len(v.sources) != len(w.sources):
-        return False
-    for s, t in zip(v.sources, w.sources, strict=True):
-        far = v.number - s.number == w.number - t.number
-        fed = s.kind in OUTSIDE and t in before
-        if s is not t and ((s.shape, s.dtype) != (t.shape, t.dtype) or not (far or fed)):
-            return False
-    return True
+                self.shows[twin.number] = v.number
+            self.last[v.number] = self.last[final.number]
+            if final.number in self.several:
+                self.several.setdefault(v.number, set()).update(self.several[final.number])
+                self.has_several[v.number] = True
+            look = int(self.looks[k]), times
+            self.looks[k] = self.look_of[v.number] = self.seen.setdefault(look, len(self.seen))
+        if not fed:
+            block.path += SIDE_BY_SIDE
 
 
 def _call(v: Vertex) -> tuple[Any, ...]:
-    return v.kind, v.name, v.shape, v.dtype, v.order, *v.roles
+    name = "" if v.kind == "part" else v.name  # which says only the how manieth it is
+    return v.kind, name, v.shape, v.dtype, v.order, *v.roles

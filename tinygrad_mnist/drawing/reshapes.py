@@ -9,7 +9,7 @@ from tinygrad_mnist.drawing.tracing import Record
 from tinygrad_mnist.drawing.vertices import NODES, Graph, Vertex, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 SHAPERS = frozenset({"expand_dims", "reshape", "squeeze"})
 FITTING = SHAPERS | {"astype", "broadcast_to"}
@@ -22,46 +22,60 @@ def fold_reshapes(graph: Graph) -> None:
     are left out; transposes stand in the formula of the product that reads them; and a value that
     is reshaped to be broadcast is one node.
     """
-    readers: dict[Vertex, list[Vertex]] = {}
+    readers: dict[Vertex, dict[Vertex, None]] = {}
     for v in graph.vertices:
-        for s in {shown(s) for s in (*v.sources, *v.keeps)}:
-            readers.setdefault(s, []).append(v)
-    gone: set[Vertex] = set()
+        for s in (*v.sources, *v.keeps):
+            readers.setdefault(shown(s), {})[v] = None
+    moved: dict[Vertex, Vertex] = {}  # what is hidden, and what its readers read instead
 
     def replace(v: Vertex, base: Vertex, argument: Any, into: Vertex) -> None:
         """Let the readers of `v` read `base`, in formulas as `argument`."""
         for reader in readers[v]:
-            reader.sources = [base if shown(s) is v else s for s in reader.sources]
-            reader.keeps = [base if shown(s) is v else s for s in reader.keeps]
             reader.formula = _with(reader.formula, lambda s: argument if shown(s) is v else s)
-        others = [reader for reader in readers.get(shown(base), ()) if reader is not v]
-        readers[shown(base)] = [*others, *readers[v]]
-        counted = into if into.kind in NODES else readers[v][0]
+        others = readers.setdefault(shown(base), {})
+        others.pop(v, None)
+        others.update(readers[v])
+        counted = into if into.kind in NODES else next(iter(readers[v]))
         counted.operations += v.operations
+        moved[v] = base
         v.into = into
-        gone.add(v)
 
     for v in graph.vertices:
         if v.order == 0 or v.kind != "operation" or len(v.sources) != 1 or v not in readers:
             continue
-        base = v.sources[0]
+        base = _followed(v.sources[0], moved)
         before = shown(base)
         if _idle(v, base):
             replace(v, base, base, before)
         elif _is(v, *TRANSPOSED):
             if before.order and _is(before, *TRANSPOSED):
-                replace(v, before.sources[0], before.sources[0], shown(before.sources[0]))
-            elif before.order and _is(before, "matmul") and readers[before] == [v]:
+                first = _followed(before.sources[0], moved)
+                replace(v, first, first, shown(first))
+            elif before.order and _is(before, "matmul") and len(readers[before]) == 1:
                 before.formula, before.shape = _transposed(before.formula, v.formula[0]), v.shape
                 replace(v, before, before, before)
             elif all(_is(reader, "matmul") for reader in readers[v]):
-                replace(v, base, v.formula, readers[v][0])
+                replace(v, base, v.formula, next(iter(readers[v])))
         elif (v.name in FITTING and before.name in SHAPERS) and (
-            readers[before] == [v] and before.scope is v.scope
+            len(readers[before]) == 1 and before.scope is v.scope
         ):
             before.into = v
             v.operations += before.operations
-    graph.vertices = [v for v in graph.vertices if v not in gone]
+    graph.vertices = [v for v in graph.vertices if v not in moved]
+    for v in graph.vertices if moved else ():
+        v.sources = [_followed(s, moved) for s in v.sources]
+        v.keeps = [_followed(s, moved) for s in v.keeps]
+
+
+def _followed(s: Vertex, moved: Mapping[Vertex, Vertex]) -> Vertex:
+    """Return what is read instead of a source, if it is hidden."""
+    at: Vertex | None = s
+    while at is not None:
+        if at in moved:
+            s = at = moved[at]
+        else:
+            at = at.into
+    return s
 
 
 def _is(v: Vertex, *names: str) -> bool:

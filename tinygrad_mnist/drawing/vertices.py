@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ELSEWHERE = "\N{HORIZONTAL ELLIPSIS}"  # stands for an argument that the graph does not keep
 MULTIPLE = "\N{MULTIPLICATION SIGN}"
+SIDE_BY_SIDE = ", side by side"  # ends the title of equal blocks that do not feed each other
 LEAVES = frozenset({"parameter", "constant"})
 OUTSIDE = LEAVES | {"input"}  # what no operation made
 FLOW = frozenset({"input", "operation", "part", "failure"})  # what may depend on an input
@@ -129,8 +130,9 @@ class Vertex:
         The innermost box around it.
     into : Vertex or None
         The vertex that shows this one; see `shown`.
-    entering : tuple of Vertex
-        The sources that only the first of equal blocks has from outside.
+    entering : tuple of (Vertex, Vertex)
+        The sources that only the first of equal blocks has from outside, each with what the last
+        has from the block before instead.
     last : Vertex or None
         The same in the last of equal blocks, of which the picture shows the first.
     listed : tuple of Vertex
@@ -167,7 +169,7 @@ class Vertex:
     node: Any = None
     scope: Scope | None = None
     into: Vertex | None = None
-    entering: tuple[Vertex, ...] = ()
+    entering: tuple[tuple[Vertex, Vertex], ...] = ()
     last: Vertex | None = None
     listed: tuple[Vertex, ...] = ()
     operations: int = 1

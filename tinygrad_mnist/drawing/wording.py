@@ -26,7 +26,7 @@ from tinygrad_mnist.drawing.vertices import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 READERS = 6  # a leaf with more of them has no edges: its readers name it
 WIDTH = 40  # characters of a name
@@ -44,7 +44,7 @@ class Wording:
         leaves = (v for v in graph.vertices if v.kind in LEAVES or v.kind == "input")
         self.taken = {self.name(v) for v in leaves}
         self.taken |= {v.variable for v in visible(graph)}
-        self.entering = {(shown(v), s) for v in graph.vertices for s in v.entering}
+        self.entering = {(shown(v), s): fed for v in graph.vertices for s, fed in v.entering}
         self.letters: dict[tuple[Vertex, Vertex], str] = {}  # (reader, source) -> in its formula
 
     def name(self, v: Vertex) -> str:
@@ -64,20 +64,26 @@ class Wording:
     def formula(self, v: Vertex) -> str:
         """Return a formula with the names of leaves and variables, and letters for the rest."""
         reads = list(dict.fromkeys(read_by(v.formula)))
-        named = (s for s in reads if s.kind in LEAVES or s.kind == "input")
-        names = {s: self.name(s) for s in named if (v, s) not in self.entering}
+        named = ((s, self.name(s)) for s in reads if s.kind in LEAVES or s.kind == "input")
+        names = {s: name for s, name in named if self._stays(v, s, name)}
         others = [s for s in reads if s not in names]
         if v.formula == (v.name, tuple(others)) and len(others) == 1 and v.name not in INFIX:
             return v.name  # relu, of what the one edge brings
         for s in others:
             variable = short(shown(s).variable, WIDTH)
-            if variable and variable not in names.values() and shown(s).kind != "gap":
+            free = variable and variable not in names.values() and shown(s).kind != "gap"
+            if free and self._stays(v, s, variable):
                 names[s] = variable
         nameless = [s for s in others if s not in names]
         names |= dict(zip(nameless, self._letters(), strict=False))
         if len(others) > 1:
             self.letters |= {(v, s): names[s] for s in nameless}
         return written(v.formula, names)
+
+    def _stays(self, v: Vertex, s: Vertex, name: str) -> bool:
+        """Return whether what a block reads has the same name in all equal blocks."""
+        fed = self.entering.get((v, s))
+        return fed is None or shown(fed).variable == name
 
     def _letters(self) -> Iterator[str]:
         """Yield variables that are no names of anything."""
@@ -127,6 +133,14 @@ class Wording:
         if (reader, source) in self.entering:
             words.append("at first")
         return " ".join(word for word in words if word)
+
+    def counted(self, sources: Collection[Vertex], reader: Vertex) -> str:
+        """Return what stands beside the one edge for many values, or one each of equal blocks."""
+        repeated = len(sources) > 1 and all(s.last or (s.into and s.into.last) for s in sources)
+        if len(sources) <= READERS and not (repeated and reader.formula is None):
+            return ""
+        types = {self.type(s) for s in sources}
+        return f"{len(sources):,} values" + (f", each {types.pop()}" if len(types) == 1 else "")
 
     def _role(self, v: Vertex, role: str, source: Vertex) -> str:
         """Return what a reader calls a source, where that is not plain to see."""

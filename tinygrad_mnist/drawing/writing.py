@@ -37,6 +37,7 @@ from tinygrad_mnist.drawing.vertices import (
     FLOW,
     MULTIPLE,
     NODES,
+    SIDE_BY_SIDE,
     Graph,
     Scope,
     Vertex,
@@ -47,7 +48,7 @@ from tinygrad_mnist.drawing.vertices import (
     shown,
     visible,
 )
-from tinygrad_mnist.drawing.wording import READERS, Wording
+from tinygrad_mnist.drawing.wording import Wording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,6 +181,7 @@ class _Writer:
     def edges(self) -> Iterator[str]:
         """Yield a line for each edge."""
         words: dict[tuple[Vertex, Vertex], dict[tuple[str, bool], None]] = {}  # none twice
+        read: dict[tuple[Vertex, Vertex], set[Vertex]] = {}
         for v in self.graph.vertices:
             reader = shown(v)
             for role, s in zip(v.roles, v.sources, strict=True):
@@ -187,11 +189,12 @@ class _Writer:
                 if source is not reader and not self.words.far(source):
                     said = self._said(v, role, s), s.kind in FLOW
                     words.setdefault((source, reader), {})[said] = None
+                    read.setdefault((source, reader), set()).add(s)
         saved: dict[str, None] = {}
         hanging: set[Vertex] = set()  # below another node of their lane
         for (source, reader), several in words.items():
-            many = {(f"{len(several):,} values", True): None}
-            for text, flows in several if len(several) <= READERS else many:
+            counted = self.words.counted(read[source, reader], reader)
+            for text, flows in [(counted, True)] if counted else several:
                 if self._apart(source, reader):
                     label = f"label=<&#160;{escaped(text)}> " if text else ""
                     look = SAVED if self.lanes else ONWARD
@@ -287,8 +290,11 @@ class _Writer:
         left_out = sum(v.operations for v in self.visible if v.kind == "gap")
         if left_out:
             remarks.append(f"{counted(left_out, 'operation')} left out, to show {BUDGET} nodes")
-        if any(scope.times for scope in self.content):
-            remarks.append(f"{MULTIPLE}: equal blocks, each fed by the one before, drawn once")
+        repeats = {scope.path.endswith(SIDE_BY_SIDE) for scope in self.content if scope.times}
+        if repeats:
+            fed = "" if repeats == {True} else ", each fed by the one before"
+            others = " unless side by side" if len(repeats) == 2 else ""
+            remarks.append(f"{MULTIPLE}: equal blocks{fed}{others}, drawn once")
         if self.lanes:
             remarks.append("dashed: what a gradient rule saved; dotted: whose rule it is")
             if any(scope.what == "rule" and scope.kind for scope in self.content):
