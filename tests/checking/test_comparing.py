@@ -64,3 +64,14 @@ def test_what_does_not_run_in_float64_is_judged_by_the_steps_of_float32():
     wrong = op(picky).defvjp(x=lambda g, x: 1.05 * g * np.cos(x))
     with pytest.raises(GradientError, match="5 % too large"):
         gradcheck(wrong, x, order=1)
+
+
+def test_a_small_entry_beside_large_ones_is_moved_on_its_own_scale_too():
+    low = np.array(
+        [
+            [1.133976204153072, 0.8762491038964166],
+            [1.897282597200543, 1.1105996749581577],
+            [0.58527738973, 1.43561748],
+        ]
+    )
+    gradcheck(np.clip, -low, 1e-6 * low, np.array([1e-6, -8.76249104e05]), order=1)

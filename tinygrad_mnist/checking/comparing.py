@@ -141,7 +141,7 @@ def _watched(name: str, rows: Vector, order: int) -> Iterator[Vector]:
 def _decided(
     check: First | Second, verdicts: Verdicts, random: np.random.Generator, notes: tuple[str, ...]
 ) -> Report:
-    """Give what looks wrong its second opinions: rounding, noise, a kink; raise if it stays so."""
+    """Give what looks wrong second opinions: rounding, noise, small steps, a kink; or raise."""
     problem, plain, share = check.problem, check, 0.0
     suspects = verdicts.rows[verdicts.wrong & ~_is_nothing(check, verdicts)]
     if suspects.size:
@@ -156,7 +156,14 @@ def _decided(
             lost = goes_in_stairs(check, suspects, again)
             again = replace(again, wrong=again.wrong & ~lost, known=again.known & ~lost)
             verdicts, suspects = verdicts.taking(again), suspects[again.wrong]
-    if suspects.size and not is_kink(plain, verdicts, suspects, random):
+    closer = plain.closer() if suspects.size else None
+    if closer is not None:
+        again = judge(closer, problem.x, suspects, least=0.0)
+        right = again.known & ~again.wrong
+        verdicts, suspects = verdicts.taking(again.only(right)), suspects[~right]
+    if suspects.size and not any(
+        is_kink(one, verdicts, suspects, random) for one in (plain, closer) if one is not None
+    ):
         raise Wrong(check, verdicts, suspects)
     judged = verdicts.known & ~verdicts.wrong
     kinks, unknown = suspects.size, verdicts.rows[~verdicts.known]

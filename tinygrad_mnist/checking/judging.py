@@ -57,6 +57,10 @@ class Verdicts:
         difference: Vector = np.abs(self.claimed - self.measured) / size
         return np.nan_to_num(difference, nan=np.inf)
 
+    def only(self, some: Vector) -> Verdicts:
+        """Return those on some of the entries, given as an array of bool."""
+        return Verdicts(*(getattr(self, name)[some] for name in self.__dataclass_fields__))
+
     def taking(self, again: Verdicts) -> Verdicts:
         """Return these with second opinions on some entries in place of the first."""
         places = np.searchsorted(self.rows, again.rows)
@@ -66,17 +70,24 @@ class Verdicts:
         return Verdicts(**merged)
 
 
-def judge(check: Check, x: Vector, rows: Vector, steps: Iterable[float] = STEPS) -> Verdicts:
+def judge(
+    check: Check,
+    x: Vector,
+    rows: Vector,
+    steps: Iterable[float] = STEPS,
+    least: float = NOTHING,
+) -> Verdicts:
     """Measure with smaller and smaller steps until the claim is clearly seen to be right.
 
     What a larger step measured stands as long as smaller ones do not contradict it: beside a kink
     or a pole a large step is often sure and wrong. An entry is wrong if no step confirms it, unless
     the function is so rough that the smallest step is still too large to see a slope. NaN is wrong
-    wherever it is claimed; an infinity is where differences measure a number.
+    wherever it is claimed; an infinity is where differences measure a number. What is less than
+    `least` of the scale of a number is as good as 0.
     """
     claimed = check.claim(x)[rows]
     finite = np.isfinite(claimed)
-    nothing = NOTHING * check.scale[rows]
+    nothing = least * check.scale[rows]
     measured, tolerance = np.zeros(rows.size), np.full(rows.size, np.inf)
     known, right, rough, turned = np.zeros((4, rows.size), bool)
     best = np.ones(rows.size)  # steps

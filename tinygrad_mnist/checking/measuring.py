@@ -29,6 +29,7 @@ RELATIVE = 1e-6  # what rounding in a rule may cost, relative to the terms of a 
 AMONG = 4  # points whose claims are compared
 LOOSE = 32  # how many times its bound a claim may be off: one op may round several times
 NEGLIGIBLE = 1e-6  # a number so much smaller than others beside it may be all rounding
+SMALL = 1e-8  # the least step, where nothing is said of the scale
 ROOM = 1 << 20  # numbers that a table of differences may hold
 
 
@@ -183,6 +184,23 @@ class Check(Protocol):
     def lenient(self) -> Check:
         """Return the check with allowance for rounding in the function and in its rules."""
 
+    def closer(self) -> Check | None:
+        """Return the check with steps as small as each entry, if some are far below others."""
+
+
+def _closer(problem: Problem) -> Problem | None:
+    """Return the problem with steps as small as each entry, if some are far below the others.
+
+    Beside large entries a small one is moved on their scale, far over the kinks that lie beside it.
+    """
+    own = np.where(problem.x == 0, 1.0, np.maximum(np.abs(problem.x), SMALL))
+    if not (own < NEGLIGIBLE * problem.steps).any():
+        return None
+    closer = copy.copy(problem)
+    closer.steps = np.minimum(problem.steps, own)
+    closer.noise = 0.0  # of all values: what moves here is told by differences
+    return closer
+
 
 class First:
     """The gradient of <cotangent, results>, against differences of each result by each entry."""
@@ -235,6 +253,15 @@ class First:
         check.scale = np.maximum(self.scale, check._rule_noise / EPS)  # terms, which may cancel
         return check
 
+    def closer(self) -> First | None:
+        """Return the check with steps as small as each entry, if some are far below others."""
+        problem = _closer(self.problem)
+        if problem is None:
+            return None
+        check = copy.copy(self)
+        check.problem, check._rule_noise = problem, np.zeros(problem.x.size)
+        return check
+
     def _noise_of_rules(self) -> Vector:
         """Return what rounding does to each gradient; unseen, as if terms were like the results."""
         problem = self.problem
@@ -279,6 +306,9 @@ class Along:
         rough = (_is_rough(slope, error, self.scale[:1], step) | lonely)[:, 0]
         slope, error = slope[:, 0], error[:, 0]
         return Measured(slope, error + self.first.relative * np.abs(slope), rough, span[:, 0])
+
+    def closer(self) -> None:
+        """Return None: directions move entries on the scale of all."""
 
     def lenient(self) -> Along:
         """Return the check with allowance for rounding in the function."""
@@ -334,6 +364,16 @@ class Second:
         check.noise = np.maximum(self.noise, np.fmax(seen, own))
         check._noise_of_rules = np.maximum(check.noise * np.abs(self.v).sum(), self._spread())
         check.scale = np.maximum(self.scale, check.noise / EPS)
+        return check
+
+    def closer(self) -> Second | None:
+        """Return the check along a direction as small as each entry, if some are far below."""
+        problem = _closer(self.problem)
+        if problem is None:
+            return None
+        check = copy.copy(self)
+        check.problem, check.v = problem, self.v * problem.steps / self.problem.steps
+        check.noise, check._noise_of_rules = 0.0, np.zeros(problem.x.size)
         return check
 
     def _spread(self) -> Vector:

@@ -247,12 +247,12 @@ def _bounds(a_min: Any, a_max: Any, low: Any, high: Any) -> tuple[Any, Any]:
 
 
 def _sides(a: Any, a_min: Any, a_max: Any, low: Any, high: Any) -> tuple[Any, Any]:
-    """Return where `a` is below the lower bound, and where either is above the upper one."""
+    """Return where `a` is below the lower bound, and where the upper one alone decides."""
     low, high = _bounds(a_min, a_max, low, high)
     below = False if low is None else a < low
     above = False if high is None else a > high
     if low is not None and high is not None:
-        above = above | np.greater(low, high)
+        above = above | np.greater_equal(low, high)
     return below, above
 
 
@@ -293,6 +293,7 @@ def clip(
     """Limit the entries of `a` to lie between two bounds, either of which may be missing.
 
     At a bound the gradient belongs to `a` alone: a value that needs no clipping is not clipped.
+    Where the bounds meet, or the lower one is above the upper one, it belongs to the upper one.
     """
     return np.clip(a, *_bounds(a_min, a_max, min, max))
 
