@@ -62,7 +62,8 @@ def differentiate(
         leads, _ = leading([node for node, _ in seeds], leaves, 0)
         seeds = [(node, g) for node, g in seeds if node in leads]
         seeded += [(turn, g) for _, g in seeds]
-        reached = propagate(seeds, leaves, leads, record=True)
+        with np.errstate(all="ignore"):  # the forward has said what there is to be warned of
+            reached = propagate(seeds, leaves, leads, record=True)
         roots = [g for leaf in leaves if isinstance(g := reached.get(leaf), Tensor)]
         found += [(leaf, turn, g) for leaf in leaves if isinstance(g := reached.get(leaf), Tensor)]
     return found, seeded

@@ -276,7 +276,8 @@ def _visited(graph: Graph) -> list[Any]:
     if any(v.shape != () for v in outputs) or len(outputs) > 1:
         graph.remarks.append("gradients are those of the sum of the outputs")
     try:
-        return visits(seeds)
+        with np.errstate(all="ignore"):  # the picture says where numbers are none
+            return visits(seeds)
     except RuntimeError:
         graph.remarks.append("backward has freed what gradients need")
         return []

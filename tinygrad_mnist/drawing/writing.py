@@ -120,7 +120,7 @@ class _Writer:
                     number = self.strips[v]
                     yield f'{tab}\ttop{number} [{HIDDEN} group="lane{number}"]\n'
             look = self._tint(v) | self._change(v)
-            style = joined(STYLES[v.kind] | _tip(v.site) | look)
+            style = joined(STYLES[v.kind] | _tip(v.origin.site if v.origin else v.site) | look)
             yield "\t" * (len(inside) + 1) + f"n{v.number} [label=<{self._label(v)}> {style}]\n"
         while inside:
             inside.pop()
