@@ -195,7 +195,7 @@ def test_a_step_that_is_fed_from_outside_is_the_first_of_the_equal_ones():
     picture = draw(run, subjects.ones(2, 4), subjects.ones(20, 2, 4), subjects.ones(4))
     assert set(boxes(picture)) == {"x 20"}
     assert len(labels(picture)) == 9
-    assert ("state 2x4", "Linear 20 parameters linear", "at first") in edges(picture)
+    assert ("state 2x4", "kept Linear, 20 parameters linear", "at first") in edges(picture)
 
 
 def test_a_first_step_that_does_something_else_stays_outside():
@@ -212,15 +212,26 @@ def test_a_first_step_that_does_something_else_stays_outside():
     assert any(a == "exp(state)" for a, _, _ in edges(picture))
 
 
-def test_what_only_the_first_of_equal_blocks_reads_has_no_name_in_their_formula():
-    def run(xs):
+def test_what_only_the_first_of_equal_blocks_reads_has_a_name_in_their_formula_if_all_do():
+    start = np.ones(4)
+
+    def run(xs, start=start):
+        state = start
+        for x in xs:
+            state = np.tanh(x * state)
+        return state
+
+    picture = draw(run, np.ones((20, 4)), start)
+    assert ("start 4", "state = tanh(x * y)", "y at first") in edges(picture)
+
+    def named_alike(xs):
         state = np.ones(4)
         for x in xs:
             state = np.tanh(x * state)
         return state
 
-    picture = draw(run, np.ones((20, 4)))
-    assert ("c1 4", "state = tanh(x * y)", "y at first") in edges(picture)
+    picture = draw(named_alike, np.ones((20, 4)))
+    assert ("state 4", "state = tanh(x * state)", "at first") in edges(picture)
 
 
 def test_very_many_leaves_that_one_operation_reads_are_one_node():
@@ -248,7 +259,7 @@ def test_weights_that_all_equal_blocks_share_stand_outside_of_them():
             x = np.tanh(kept(x))
         return x
 
-    assert "weight 4x4" in labels(draw(run, subjects.ones(2, 4))).values()
+    assert "kept.weight 4x4" in labels(draw(run, subjects.ones(2, 4))).values()
     own = [layer for k in range(20) for layer in (nn.Linear(4, 4, rng=k), nn.Tanh())]
     assert "weight 4x4" not in labels(draw(nn.Sequential(*own), subjects.ones(2, 4))).values()
 

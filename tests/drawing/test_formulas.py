@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -95,3 +96,27 @@ def test_a_formula_reads_as_python_computes_it(formula):
     scope = {name: Number(size) for name, size in SIZES.items()}
     scope |= {"N": Number, "f": lambda a, b: Number(a.value * 3 + b.value)}
     assert eval(text, scope).value == value(formula).value, text
+
+
+@pytest.mark.parametrize(
+    ("index", "text"),
+    [
+        (0, "x[0]"),
+        (np.s_[:, 1:3], "x[:, 1:3]"),
+        (np.s_[..., ::-1], "x[..., ::-1]"),
+        (np.s_[None, -1], "x[None, -1]"),
+        ([0, 1], "getitem index=(0, 1)"),
+    ],
+)
+def test_an_index_stands_in_brackets(index, text):
+    assert text in labels(draw(lambda x: x[index], np.ones((3, 4)))).values()
+
+
+def test_indices_of_a_loop_are_the_first_and_the_last():
+    def f(xs):
+        state = np.ones(2)
+        for x in xs:
+            state = np.tanh(x * state)
+        return state
+
+    assert "x = xs[0 … 19]" in labels(draw(f, np.ones((20, 2)))).values()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.drawing.formulas import INFIX
+from tinygrad_mnist.drawing.formulas import INFIX, part_text
 from tinygrad_mnist.drawing.tracing import Record
 from tinygrad_mnist.drawing.vertices import ELSEWHERE, Vertex, short
 
@@ -102,19 +102,12 @@ def text_of(value: Any) -> str:
     """Return a short text for a number, an axis, an index."""
     if isinstance(value, float) or (is_array(value) and np.ndim(value) == 0):
         return f"{value:.6g}" if np.asarray(value).dtype.kind == "f" else str(value)
-    if isinstance(value, slice):
-        parts = (
-            (value.start, value.stop)
-            if value.step is None
-            else (value.start, value.stop, value.step)
-        )
-        return ":".join("" if part is None else str(part) for part in parts)
+    if isinstance(value, slice) or value is Ellipsis:
+        return part_text(value)
     if isinstance(value, (tuple, list)):
         return short(f"({', '.join(map(text_of, value[:9]))}{',' * (len(value) == 1)})", 32)
     if isinstance(value, np.dtype):
         return str(value.name)
-    if value is Ellipsis:
-        return "..."
     if isinstance(value, _PLAIN):
         return short(str(value), 32)
     if is_array(value):

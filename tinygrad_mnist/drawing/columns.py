@@ -69,8 +69,8 @@ def _part(whole: Scope | None, column: Scope, k: int) -> Scope:
     if whole is None:
         return column
     if k == 0:
-        return Scope(whole.path, whole.kind, whole.parameters, column)
-    return Scope(whole.path or whole.kind, "continued", 0, column)
+        return Scope(whole.path, whole.kind, whole.parameters, column, root=whole.root)
+    return Scope(whole.title or whole.kind, "continued", 0, column, root=whole.root)
 
 
 def _possible_cuts(graph: Graph, level: dict[Vertex, int], whole: Scope | None) -> list[int]:

@@ -136,7 +136,7 @@ def _named(scope: Scope, collapse: Collapse) -> bool:
         return False
     if callable(collapse):
         return bool(collapse(scope))
-    return any(fnmatch.fnmatchcase(name, collapse) for name in (scope.path, scope.kind) if name)
+    return any(fnmatch.fnmatchcase(name, collapse) for name in (scope.title, scope.kind) if name)
 
 
 def _fold_to_budget(graph: Graph) -> None:
@@ -178,7 +178,7 @@ def _fold(graph: Graph, groups: dict[Scope, list[Vertex]]) -> None:
     """Let a node of its own show all members of each scope."""
     modules: dict[Vertex, Vertex] = {}  # before its first member
     for scope, members in groups.items():
-        module = modules[members[0]] = Vertex("module", scope.path, scope=scope.parent)
+        module = modules[members[0]] = Vertex("module", scope.title, scope=scope.parent)
         module.notes = facts(scope)
         module.operations = sum(v.operations for v in members if v.kind in NODES)
         module.order = members[0].order

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tinygrad_mnist.drawing.vertices import Graph, Vertex, shown
 
 if TYPE_CHECKING:
@@ -34,9 +36,29 @@ def formula_of(op: Op, arguments: Sequence[Any], values: Mapping[str, Any]) -> A
     if op.name == "dot" and all(len(a.shape) <= 2 for a in arguments if isinstance(a, Vertex)):
         return "matmul", arguments
     source = arguments[0] if arguments else None
+    if op.name == "getitem" and isinstance(source, Vertex):
+        index = _index_text(values.get("index", ()))
+        return ("getitem", (source, index)) if index else None
     if isinstance(source, Vertex) and _turns(op.name, len(source.shape), values):
         return "T" if len(source.shape) == 2 else "mT", (source,)
     return None
+
+
+def _index_text(index: Any) -> str:
+    """Return what stands in the brackets of an index of slices and numbers; empty for others."""
+    parts = index if isinstance(index, tuple) else (index,)
+    plain = (int, np.integer, slice, type(Ellipsis), type(None))
+    if not parts or not all(isinstance(part, plain) for part in parts):
+        return ""
+    return ", ".join(map(part_text, parts))
+
+
+def part_text(part: Any) -> str:
+    """Return a part of an index as Python writes it."""
+    if isinstance(part, slice):
+        ends = (part.start, part.stop) if part.step is None else (part.start, part.stop, part.step)
+        return ":".join("" if end is None else str(end) for end in ends)
+    return "..." if part is Ellipsis else str(part)
 
 
 def _turns(name: str, ndim: int, values: Mapping[str, Any]) -> bool:
@@ -113,6 +135,8 @@ def _written(formula: Any, names: Mapping[Vertex, str]) -> tuple[str, int]:
     symbol, level = INFIX.get(name, ("", WHOLE))
     if name in TRANSPOSED:
         return f"{_bracketed(parts[0], WHOLE)}.{name}", WHOLE
+    if name == "getitem":
+        return f"{_bracketed(parts[0], WHOLE)}[{parts[1][0]}]", WHOLE
     if name == "negative":
         return f"-{_bracketed(parts[0], level)}", level
     if len(parts) != 2 or not symbol:

@@ -100,7 +100,7 @@ def box(scope: Scope, depth: int) -> str:
     style = "rounded,dashed" if scope.times else "rounded,filled"
     fill = "#FAFAFA" if depth % 2 else "#FFFFFF"
     attributes = joined(BOX | {"style": style, "fillcolor": fill})
-    return f"label=<{title(scope.path, facts(scope))}> {attributes}"
+    return f"label=<{title(scope.title, facts(scope))}> {attributes}"
 
 
 def title(path: str, known: Sequence[str]) -> str:

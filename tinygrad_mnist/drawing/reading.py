@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_mnist.drawing.arguments import arguments_of, is_array, roles_of, values_of
 from tinygrad_mnist.drawing.formulas import formula_of
 from tinygrad_mnist.drawing.lanes import D, Passes, differentiate
-from tinygrad_mnist.drawing.naming import modules_in, places
+from tinygrad_mnist.drawing.naming import modules_in, places, result_names
 from tinygrad_mnist.drawing.tracing import Record, Trace
 from tinygrad_mnist.drawing.vertices import Graph, Scope, Vertex
 from tinygrad_mnist.drawing.walking import behind
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from tinygrad_mnist.drawing.arguments import Operands
     from tinygrad_mnist.graph import Node
     from tinygrad_mnist.operation import Op
+
+
+MANY = 64  # inputs beyond which arrays are not looked for in them
 
 
 def history(what: Any, order: int, frame: FrameType) -> Graph:
@@ -60,7 +63,7 @@ def history(what: Any, order: int, frame: FrameType) -> Graph:
     with trace.watching():
         gradients, seeds = differentiate(results, order, reader.is_input)
     reader.seeds(seeds)
-    return reader.read(results, gradients)
+    return reader.read(results, result_names(what), gradients)
 
 
 def call(f: Callable[..., Any], inputs: Sequence[Any], order: int) -> Graph:
@@ -75,11 +78,14 @@ def call(f: Callable[..., Any], inputs: Sequence[Any], order: int) -> Graph:
         names = places(value, name) if len(leaves) > 1 else [name]
         arguments.append(rebuild(list(map(reader.input, names, leaves))))
     results: list[Tensor] = []
+    names = []
     gradients: list[tuple[Any, int, Tensor]] = []
     try:
         with trace.watching():
             result = f(*arguments)
-            results = [t for t in flatten(result)[0] if isinstance(t, Tensor)]
+            pairs = zip(flatten(result)[0], result_names(result), strict=True)
+            found = [(t, name) for t, name in pairs if isinstance(t, Tensor)]
+            results, names = [t for t, _ in found], [name for _, name in found]
             gradients, seeds = differentiate(results, order, reader.is_input)
             reader.seeds(seeds)
     except Exception as error:  # noqa: BLE001 - `draw` raises it again, with the picture
@@ -93,7 +99,7 @@ def call(f: Callable[..., Any], inputs: Sequence[Any], order: int) -> Graph:
             "floating-point numbers, such as 3.0, and let it return what it makes of them"
         )
     reader.modules()
-    return reader.read(results, gradients)
+    return reader.read(results, names, gradients)
 
 
 def _name(f: Callable[..., Any]) -> str:
@@ -156,23 +162,27 @@ class _Reader:
     def modules(self) -> None:
         """Remember which module made which nodes, and what its parameters are called."""
         paths: dict[int, str] = {}
+        roots: dict[int, str] = {}
         inside: list[tuple[int, Scope]] = []
         for module, first, last in sorted(self.trace.scopes, key=lambda call: (call[1], -call[2])):
             while inside and inside[-1][0] < first:
                 inside.pop()
             if id(module) not in paths:  # inside no module before it
-                paths |= {id(inner): path for path, inner in module.named_modules()}
+                root = self.trace.names.modules.get(id(module), "")
+                for path, inner in module.named_modules():
+                    paths[id(inner)], roots[id(inner)] = path, root
                 for path, parameter in module.named_parameters():
-                    self.parameter(path, parameter)
+                    self.parameter(path, parameter, root)
             size = sum(parameter.size for _, parameter in module.named_parameters())
             parent = inside[-1][1] if inside else None
             scope = Scope(paths[id(module)], type(module).__name__, size, parent)
+            scope.root = roots[id(module)]
             inside.append((last, scope))
             self.scopes.append((first, last, scope))
 
-    def parameter(self, path: str, parameter: Tensor) -> None:
+    def parameter(self, path: str, parameter: Tensor, root: str = "") -> None:
         """Remember what a module calls a parameter."""
-        vertex = Vertex("parameter", path, parameter.shape, parameter.dtype)
+        vertex = Vertex("parameter", path, parameter.shape, parameter.dtype, root=root)
         if parameter.requires_grad:
             self.nodes.setdefault(parameter._node, vertex)
             vertex.node = parameter._node
@@ -198,7 +208,10 @@ class _Reader:
     # Nodes, in the order of creation
 
     def read(
-        self, results: Sequence[Tensor], gradients: Sequence[tuple[Any, int, Tensor]]
+        self,
+        results: Sequence[Tensor],
+        names: Sequence[str],
+        gradients: Sequence[tuple[Any, int, Tensor]],
     ) -> Graph:
         """Return the graph of everything that `results` and `gradients` were computed from."""
         roots = [t for t in [*results, *(g for _, _, g in gradients)] if t._node is not None]
@@ -217,9 +230,11 @@ class _Reader:
             vertex.scope = inside.at(node.index)
             self.nodes[node] = self._place(vertex)
             passes.place(vertex)
-        self._outputs(results)
+        self._outputs(results, names)
         for leaf, order, g in gradients:
-            self._output(f"{D * order}{self._source(leaf).name}", g, order)
+            source = self._source(leaf)
+            root = f"{source.root}." if source.root else ""
+            self._output(f"{D * order}{root}{source.name}", g, order)
         if self.trace.failure is not None:
             self._failure(_Inside(self.scopes))
         for vertex in self.inputs:
@@ -235,13 +250,14 @@ class _Reader:
         passes.box(self.graph)
         return self.graph
 
-    def _outputs(self, results: Sequence[Tensor]) -> None:
-        for k, t in enumerate(results, 1):
-            made = self.nodes.get(t._node)
-            name = "output" if len(results) == 1 else f"output {k}"
-            if made is not None and made.kind == "operation":
-                name = t.name or made.variable or name
-                made.variable = ""  # said by the output
+    def _outputs(self, results: Sequence[Tensor], names: Sequence[str]) -> None:
+        for t, place in zip(results, names, strict=True):
+            name, made = place, self.nodes.get(t._node)
+            if made is not None and made.kind in {"operation", "part"}:
+                if place.startswith("output"):  # and is no key
+                    name = t.name or made.variable or place
+                if name == made.variable:
+                    made.variable = ""  # said by the output
             self._output(name, t)
 
     def _output(self, name: str, t: Tensor, order: int = 0) -> None:
@@ -268,11 +284,21 @@ class _Reader:
 
     def _constant(self, array: Any) -> Vertex:
         vertex = self.arrays.get(id(array))
-        if vertex is None:
-            name = self._view(array) or self._running("c")
+        if vertex is None and (whole := self._whole(array)) is not None:
+            vertex = whole
+            self._remember(array, whole)
+        elif vertex is None:
+            name = self._view(array) or self.trace.names.of_array(array) or self._running("c")
             vertex = Vertex("constant", name, np.shape(array), array.dtype)
             self._remember(array, vertex)
         return self._place(vertex)
+
+    def _whole(self, array: Any) -> Vertex | None:
+        """Return the input that an array is a part of, such as the labels of one step."""
+        if getattr(array, "base", None) is None or self._view(array):
+            return None
+        given = (v for v in self.inputs[:MANY] if isinstance(v.value, np.ndarray))
+        return next((v for v in given if np.may_share_memory(array, v.value)), None)
 
     def _view(self, array: Any) -> str:
         """Return the name of an array that is another one transposed; else nothing."""
@@ -288,7 +314,9 @@ class _Reader:
     def _part(self, node: Output) -> Vertex:
         """Return the vertex of one of several results, shown by the call itself."""
         made = self._source(node.parents[0])
-        return Vertex("part", str(node.number), node.shape, node.dtype, (made,), ("",), into=made)
+        part = Vertex("part", str(node.number), node.shape, node.dtype, (made,), ("",), into=made)
+        part.variable = self.trace.names.of(node, getattr(made.site, "frame", 0))
+        return part
 
     def _operation(self, node: Node) -> Vertex:
         plan = node.plan

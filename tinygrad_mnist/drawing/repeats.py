@@ -248,7 +248,7 @@ class _Repeats:
         block = Scope(f"{MULTIPLE} {times:,}", parent=outer, times=times)
         tops = [around(v.scope)[depth:] for v in (flow[first], flow[end - 1])]
         if all(tops) and tops[0][0].what == tops[1][0].what == "module":
-            block.kind = f"{tops[0][0].path} {ELSEWHERE} {tops[1][0].path}"
+            block.kind = f"{tops[0][0].title} {ELSEWHERE} {tops[1][0].title}"
         previous = range(flow[end - 2 * period].number, flow[end - period].number)
         fed = False
         for k in range(first, first + period):
@@ -262,6 +262,9 @@ class _Repeats:
             final = flow[end - period + k - first]
             if v.notes != final.notes:
                 v.notes = (f"{', '.join(v.notes)} {ELSEWHERE} {', '.join(final.notes)}",)
+            if v.name == "getitem" and v.formula and final.formula:
+                (source, index), (_, to) = v.formula[1], final.formula[1]
+                v.formula = v.name, (source, f"{index} {ELSEWHERE} {to}")
             v.last = final.last or final
             for one, other in zip(v.sources, final.sources, strict=True):
                 if one.kind in LEAVES and other.kind in LEAVES and one is not other:

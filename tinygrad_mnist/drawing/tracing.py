@@ -49,7 +49,7 @@ class Trace:
 
     def __init__(self) -> None:
         self.outer = current_mode()
-        self.names = Names()
+        self.names = Names(user_frame())
         self.records: list[Record] = []
         self.rule_calls: list[RuleCall] = []
         self.scopes: list[tuple[Any, int, int]] = []  # (module, first index, last index)

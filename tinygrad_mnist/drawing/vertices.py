@@ -43,6 +43,8 @@ class Scope:
         ``module``, one call of it; ``repeat``, a block that repeats; ``lane``, one pass of reverse
         mode, or what came before it; ``rule``, the operations of one gradient rule; ``column``, a
         part of what is too tall for one.
+    root : str
+        What the user's code calls the module that its path starts from.
     """
 
     path: str
@@ -51,6 +53,12 @@ class Scope:
     parent: Scope | None = None
     times: int = 0
     what: str = "module"
+    root: str = ""
+
+    @property
+    def title(self) -> str:
+        """What a picture calls it."""
+        return self.path or self.root
 
 
 @dataclass(slots=True, eq=False)
@@ -133,6 +141,8 @@ class Vertex:
     entering : tuple of (Vertex, Vertex)
         The sources that only the first of equal blocks has from outside, each with what the last
         has from the block before instead.
+    root : str
+        What the user's code calls the module that a parameter's path starts from.
     last : Vertex or None
         The same in the last of equal blocks, of which the picture shows the first.
     listed : tuple of Vertex
@@ -179,6 +189,7 @@ class Vertex:
     measured: Measured | None = None
     change: str = ""
     was: str = ""
+    root: str = ""
 
 
 @dataclass(slots=True)

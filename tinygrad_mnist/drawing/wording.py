@@ -49,10 +49,12 @@ class Wording:
 
     def name(self, v: Vertex) -> str:
         """Return a vertex's name, inside a module without the path of that."""
-        for scope in around(v.scope)[::-1]:
+        boxes = around(v.scope)[::-1]
+        for scope in boxes:
             if scope.path and v.name.startswith(f"{scope.path}."):
                 return short(v.name.removeprefix(f"{scope.path}."), WIDTH)
-        return short(v.name, WIDTH)
+        outside = v.root and not any(scope.root == v.root for scope in boxes)
+        return short(f"{v.root}.{v.name}" if outside else v.name, WIDTH)
 
     def title(self, v: Vertex) -> str:
         """Return what stands first: what was computed, and what the user's code calls it."""
@@ -70,7 +72,7 @@ class Wording:
         if v.formula == (v.name, tuple(others)) and len(others) == 1 and v.name not in INFIX:
             return v.name  # relu, of what the one edge brings
         for s in others:
-            variable = short(shown(s).variable, WIDTH)
+            variable = short((s if s.kind == "part" else shown(s)).variable, WIDTH)
             free = variable and variable not in names.values() and shown(s).kind != "gap"
             if free and self._stays(v, s, variable):
                 names[s] = variable
@@ -127,6 +129,8 @@ class Wording:
         """Return what stands beside the edge to `v` from one of its sources."""
         reader, origin = shown(v), shown(source)
         words = [self._role(v, role, source)]
+        if source.kind == "part" and not words[0] and origin is not reader:
+            words = [short(source.variable, WIDTH)]
         stale = reader.change == "removed" and origin.change == "changed"  # it read another shape
         if origin.kind in NODES and reader.kind not in {"output", "failure"} and not stale:
             words.append(self.type(source))

@@ -134,7 +134,7 @@ class _Writer:
         rows = []
         alone = [s for s in around(v.scope) if self._bare(s)]
         if alone:
-            rows.append(title(alone[0].path, facts(alone[-1])))
+            rows.append(title(alone[0].title, facts(alone[-1])))
         if v.kind == "module":
             rows.append(title(self.words.name(v), v.notes))
         elif v.kind == "gap":
