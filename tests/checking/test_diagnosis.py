@@ -36,13 +36,29 @@ def first_copy(g, y_shape):
     return kept
 
 
+def first_entry(x):
+    """Return where the first entry of an array is."""
+    return np.arange(np.size(raw(x))).reshape(np.shape(raw(x))) == 0
+
+
 def off_at_the_last(g, x):
     factors = np.ones_like(raw(x))
     factors.flat[-1:] = 1.1
     return g * np.cos(x) * factors
 
 
+def softmax(x):
+    return np.exp(x) / np.sum(np.exp(x), -1, keepdims=True)
+
+
+def two_results(g, x):
+    return sum(
+        (c * d for c, d in zip(g, (np.cos(x), np.sin(x)), strict=True) if c is not None), 0 * x
+    )
+
+
 SQUARE = {"shapes": "(n,n),(n,n)"}
+ROWS = {"shapes": "(…,n)"}
 PATTERNS = {
     "the sign": (unary(np.cos, lambda g, x: g * np.sin(x)), "the sign is flipped"),
     "twice": (unary(np.square, lambda g, x: 4 * g * x), "it is 2 times too large"),
@@ -82,7 +98,7 @@ PATTERNS = {
     ),
     "a factor dropped": (
         unary(lambda x: np.sin(x * x), lambda g, x: g * np.cos(x * x)),
-        "a factor that goes like x is missing",
+        r"the factor 2 \* x is missing",
     ),
     "a shared term dropped": (
         unary(
@@ -144,6 +160,70 @@ PATTERNS = {
         ),
         "it runs along the wrong axis",
     ),
+    "the axis of g": (
+        binary(np.outer, lambda g, y: g.T @ y, lambda g, x: g.T @ x, shapes="(n),(n)"),
+        "the cotangent g is transposed",
+    ),
+    "a shift": (
+        unary(np.square, lambda g, x: 2 * x * np.roll(g, 1), shapes="(n)"),
+        "its entries are shifted by one, along axis 0 of g",
+    ),
+    "the diagonal alone": (
+        unary(softmax, lambda g, out: g * out * (1 - out), **ROWS),
+        "only the diagonal of the Jacobian counts",
+    ),
+    "a shared term of each row": (
+        unary(softmax, lambda g, out: g * out, shapes="(m,n)"),
+        "a term is missing that all entries share, as a sum over g .*, along axis -1",
+    ),
+    "a sum's term": (
+        unary(lambda x: np.sum(x * x - 3 * x), lambda g, x: g * 2 * x),
+        r"a term is missing: g \* \(-3\)",
+    ),
+    "clipped": (
+        unary(lambda x: 2 * x, lambda g: np.tanh(raw(g))),
+        "the rule is not linear in the cotangent g",
+    ),
+    "right for ones": (
+        unary(softmax, lambda g, out: out * (g - 1), **ROWS),
+        "is not linear in the cotangent g; it is right only for a cotangent of ones",
+    ),
+    "something added": (
+        unary(np.sin, lambda g, x: g * np.cos(x) + 1e-3),
+        "the rule is not linear in the cotangent g",
+    ),
+    "one cotangent for all": (
+        unary(np.sin, lambda g, x: g.ravel()[0] * np.cos(x), shapes="(3)"),
+        "all entries get the first entry of the cotangent g",
+    ),
+    "one of two results": (
+        unary(lambda x: (np.sin(x), np.cos(x)), two_results),
+        r"what comes from result \[1\] alone is wrong: the sign is flipped",
+    ),
+    "a saturated function": (
+        unary(np.tanh, lambda g, x, out: g * (1 - out * out) * (abs(raw(x)) < 1.5)),
+        r"right only where \|x\| < 1\..* elsewhere zero is returned",
+    ),
+    "the first entry, of any shape": (
+        unary(np.exp, lambda g, out: g * out * np.where(first_entry(out), 1.5, 1)),
+        "it is wrong at the first entry alone; there it is 1.5 times too large",
+    ),
+    "a row": (
+        unary(
+            np.exp,
+            lambda g, out: g * out * np.where(np.arange(len(out)) == 0, 2, 1)[:, np.newaxis],
+            shapes="(m,n)",
+        ),
+        "it is wrong at index 0 of axis 0 alone; there it is 2 times too large",
+    ),
+    "scalars": (
+        unary(np.square, lambda g, x: g * x * (2 if np.ndim(raw(x)) else 1)),
+        r"it is half of what it should be, at shapes such as \(\)",
+    ),
+    "a mirrored line": (
+        unary(np.abs, lambda g: g),
+        "it is right only where x > 0; elsewhere the sign is flipped",
+    ),
     "NaN": (unary(np.sin, lambda g, x: g * np.cos(x) * np.nan), "the rule gives NaN"),
     "a tie": (
         unary(np.max, lambda g, x, out: g * np.equal(raw(x), raw(out)), shapes="(n)"),
@@ -164,6 +244,30 @@ def test_a_value_that_the_graph_does_not_see_is_named_at_second_order():
     words = "diagnosis: the rule uses a value that the graph does not see: .* is 0"
     with pytest.raises(GradientError, match=words):
         gradcheck(hidden)
+
+
+def test_half_of_a_second_derivative_is_told_with_its_cause():
+    half = unary(lambda x: x * x * x, lambda g, x: g * 3 * x * raw(x))
+    words = "it is half of what it should be: the rule uses a value that the graph does not see"
+    with pytest.raises(GradientError, match=f"diagnosis: {words}, or an op whose own gradient"):
+        gradcheck(half)
+
+
+def test_at_given_inputs_other_sizes_tell_what_a_factor_is():
+    x = np.array([[0.3, -1.0, 2.0], [0.5, 0.7, 1.0]])
+    mean = unary(lambda x: np.mean(x * x), lambda g, x: 2 * g * x)
+    words = "6 times too large, 6 being the number of entries of the input: a mean is taken"
+    with pytest.raises(GradientError, match=words):
+        gradcheck(mean, x)
+    six = unary(lambda x: np.sum(x * x), lambda g, x: 12 * g * x)
+    with pytest.raises(GradientError, match=r"diagnosis: it is 6 times too large\n"):
+        gradcheck(six, x)
+
+
+def test_a_function_that_refuses_points_around_is_diagnosed_nevertheless():
+    inverse = unary(np.linalg.inv, lambda g, out: -out @ g @ out, shapes="(n,n)")
+    with pytest.raises(GradientError, match="order 1: the gradient of planted"):
+        gradcheck(inverse, np.array([[4.0, 1.0], [2.0, 3.0]]))
 
 
 RANDOM = np.random.default_rng(0)

@@ -148,6 +148,13 @@ def test_a_bias_that_is_not_summed_over_the_batch_is_named():
     )
 
 
+def changed(g, place, value):
+    """Return a gradient with another entry."""
+    g = g.copy()
+    g[place] = value
+    return g
+
+
 DIVIDED = "divided by the batch size"
 NUMBERS = {
     "32": (lambda g: g * N, f"is 32 times too large: {DIVIDED} once too rarely"),
@@ -159,7 +166,17 @@ NUMBERS = {
     "1024": (lambda g: g * N**2, f"is 1024 times too large: {DIVIDED} twice too rarely"),
     "half": (lambda g: g / 2, "is half of what it should be"),
     "zero": (lambda g: g * 0, "is zero everywhere"),
-    "NaN": (lambda g: g * np.nan, "has 320 entries that are NaN or infinite"),
+    "NaN": (
+        lambda g: g * np.nan,
+        "has 320 entries that are NaN or infinite, the first at [0, 0]",
+    ),
+    "one NaN": (lambda g: changed(g, (1, 2), np.nan), "has an entry that is nan, at [1, 2]"),
+    "one entry": (
+        lambda g: changed(g, (1, 2), 5.0),
+        f"is wrong at index [1, 2] alone: 5, should be {by_hand()[0]['dW1'][1, 2]:.6g}",
+    ),
+    "integers": (lambda g: (1000 * g).astype(int), "is of int64, which keeps no fractions"),
+    "shifted": (lambda g: g + 0.25, "has 0.25 too much in every entry"),
     "decay": (
         lambda g: g + 0.01 * PARAMS["W1"],
         "has a term too much: 0.01 times the parameter itself",
@@ -174,6 +191,95 @@ def test_a_pattern_in_one_gradient_is_named(case):
     report = grade({**params, "dW1": change(params["dW1"])}, network, PARAMS)
     assert report["dW1"].sentence == sentence
     assert report["db1"].right
+
+
+# Three layers, with mistakes at all activations ---------------------------------------------------
+
+DEEP = {
+    "W1": 0.3 * RANDOM.normal(size=(20, 12)),
+    "W2": 0.3 * RANDOM.normal(size=(12, 8)),
+    "W3": 0.3 * RANDOM.normal(size=(8, 10)),
+}
+SIGMOID = "the derivative of sigmoid"
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def deep(W1, W2, W3):
+    z1 = X @ W1
+    a1 = ops.sigmoid(z1)
+    z2 = a1 @ W2
+    a2 = ops.sigmoid(z2)
+    z3 = a2 @ W3
+    return ops.cross_entropy(z3, Y)
+
+
+def deep_by_hand(derivative=lambda z, a: a * (1 - a), at_loss=None):
+    z1 = X @ DEEP["W1"]
+    a1 = sigmoid(z1)
+    z2 = a1 @ DEEP["W2"]
+    a2 = sigmoid(z2)
+    p = np.exp(a2 @ DEEP["W3"])
+    p /= p.sum(1, keepdims=True)
+    dz3 = (p - np.eye(10)[Y]) / N if at_loss is None else at_loss(p)
+    dz2 = dz3 @ DEEP["W3"].T * derivative(z2, a2)
+    dz1 = dz2 @ DEEP["W2"].T * derivative(z1, a1)
+    return {"dW3": a2.T @ dz3, "dW2": a1.T @ dz2, "dW1": X.T @ dz1}, {"dz1": dz1, "dz2": dz2}
+
+
+@pytest.mark.parametrize(
+    ("derivative", "words"),
+    [
+        (lambda z, a: 1.0, "left out"),
+        (lambda z, a: z * (1 - z), "made of its input where its result belongs"),
+        (lambda z, a: sigmoid(a) * (1 - sigmoid(a)), "taken at its result, not at its input"),
+        (lambda z, a: a, "replaced by the activation itself"),
+        (lambda z, a: 1 - a * a, "replaced by that of tanh, 1 - a²"),
+    ],
+)
+def test_another_derivative_of_an_activation_is_named_also_where_it_is_made_everywhere(
+    derivative, words
+):
+    params, variables = deep_by_hand(derivative)
+    report = grade(params, deep, DEEP)
+    assert report["dW3"].right
+    assert report["dW2"].sentence == f"is wrong: {SIGMOID} (in a2) is {words}"
+    assert report["dW1"].sentence == f"is wrong: {SIGMOID} is {words}, everywhere"
+    report = grade({"dW1": params["dW1"], **variables}, deep, DEEP)
+    assert report["dW1"].sentence == "follows rightly from dz1, which is wrong"
+
+
+def test_two_mistakes_are_told_apart():
+    params, _ = deep_by_hand(at_loss=lambda p: p)
+    words = "the labels are not subtracted from softmax (behind z3); and it is divided by the batch"
+    assert words in grade(params, deep, DEEP)["dW1"].sentence
+    params, _ = deep_by_hand(at_loss=lambda p: -np.eye(10)[Y] / p / N)
+    assert "the derivative of softmax is left out (behind z3)" in str(grade(params, deep, DEEP))
+
+
+def test_what_went_into_an_activation_is_no_layers_input():
+    params, _ = by_hand()
+    z1 = X @ PARAMS["W1"] + PARAMS["b1"]
+    dz2 = by_hand()[1]["dz2"]
+    report = grade({**params, "dW2": z1.T @ dz2}, network, PARAMS)
+    assert report["dW2"].sentence == "is wrong: z1 is used where a1 belongs"
+
+
+def test_a_sum_over_the_wrong_axis_or_over_all_is_named():
+    params, variables = by_hand()
+    over = variables["dz1"].sum(1), variables["dz2"].sum()
+    report = grade({**params, "db1": over[0], "db2": over[1]}, network, PARAMS)
+    assert report["db1"].sentence.endswith("it is the gradient of z1, summed over axis 1")
+    assert report["db2"].sentence == "has shape (), wanted (10,): all its entries are summed"
+
+
+@pytest.mark.parametrize("name", ["dL_dW1", "dLdW1", "∂L/∂W1", "nabla_W1", "gW1", "W1_grad"])
+def test_a_gradient_goes_by_many_names(name):
+    params, variables = by_hand()
+    assert grade({name: params["dW1"].tolist()}, network, PARAMS)[name].right
+    assert grade({"delta1": variables["dz1"]}, network, PARAMS)["delta1"].right
 
 
 def test_what_has_no_pattern_is_described():
@@ -262,6 +368,11 @@ def test_bad_input_is_refused_by_name():
     params, _ = by_hand()
     with pytest.raises(ValueError, match=r"gradient called 'dW3', .* there are .*W1"):
         grade({**params, "dW3": params["dW2"]}, network, PARAMS)
+    with pytest.raises(ValueError, match="did you mean 'dW1'"):
+        grade({"dw1": params["dW1"]}, network, PARAMS)
+    for bad in ("gradient", [[1.0, 2.0], [3.0]]):
+        with pytest.raises(TypeError, match=r"takes gradients that are arrays .*; dW1 is"):
+            grade({**params, "dW1": bad}, network, PARAMS)
     with pytest.raises(TypeError, match="takes a loss, a Tensor or a function; got float"):
         grade(params, 3.0, PARAMS)
     with pytest.raises(TypeError, match="a single number"):

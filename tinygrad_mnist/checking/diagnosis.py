@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinygrad_mnist.checking.cotangents import (
+    cotangent_used,
+    not_linear,
+    right_for_ones,
+    rounded,
+)
 from tinygrad_mnist.checking.missing import missing_part
 from tinygrad_mnist.checking.patterns import EVERYWHERE, factor, not_finite, sign, zero
 from tinygrad_mnist.checking.regions import find_region
 from tinygrad_mnist.checking.sample import Diagnosis, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 UNKNOWN = Diagnosis("unknown", "no known pattern")
 RIGHT = Diagnosis("right", "nothing is wrong at these points")
+FEW = 3  # samples of one kind tell a pattern
 
 
 def diagnose(samples: Sequence[Sample]) -> Diagnosis:
     """Return the most specific pattern that explains all claims, to the noise of the measurement.
+
+    Failing that, one that explains all claims for one of several results, or at shapes like those
+    of the first sample.
 
     Parameters
     ----------
@@ -33,11 +44,60 @@ def diagnose(samples: Sequence[Sample]) -> Diagnosis:
     """
     if not any(s.wrong.any() or s.pulls_wrong() for s in samples):
         return RIGHT
-    for pattern in (not_finite, *EVERYWHERE):
-        found = pattern(samples)
+    return _pattern(samples) or _of_one_result(samples) or _at_some_shapes(samples) or UNKNOWN
+
+
+def _pattern(samples: Sequence[Sample]) -> Diagnosis | None:
+    """Return the most specific pattern that explains all claims."""
+    for look in (not_finite, zero, rounded, cotangent_used, not_linear):
+        found = look(samples)
         if found is not None:
             return found
-    return _in_a_region(samples) or missing_part(samples) or UNKNOWN
+    if not any(s.wrong.any() for s in samples):
+        return None
+    region = _in_a_region(samples)
+    if region is not None and region.factor is not None:  # all is said
+        return sign(samples) or factor(samples) or region
+    for look in EVERYWHERE:
+        found = look(samples)
+        if found is not None:
+            return found
+    return region or right_for_ones(samples) or missing_part(samples)
+
+
+def _of_one_result(samples: Sequence[Sample]) -> Diagnosis | None:
+    """Say what is wrong about one of several results, if the others are right."""
+    count = max((len(s.results) for s in samples), default=0)
+    wrong = [
+        k
+        for k in range(count)
+        if any(len(s.results) > k and s.results[k].wrong.any() for s in samples)
+    ]
+    if len(wrong) != 1 or count < 2:
+        return None
+    found = _pattern([s.results[wrong[0]] for s in samples if len(s.results) == count])
+    what = f"what comes from result [{wrong[0]}] alone is wrong"
+    if found is None:
+        return Diagnosis("result", what)
+    return replace(found, sentence=f"{what}: {found.sentence}")
+
+
+def _at_some_shapes(samples: Sequence[Sample]) -> Diagnosis | None:
+    """Say what is wrong at shapes like those of the first sample, which is another thing elsewhere.
+
+    First of those of as many axes, then of just those.
+    """
+    kinds: tuple[Callable[[Sample], object], ...] = (
+        lambda s: tuple(map(len, s.shapes)),
+        lambda s: s.shapes,
+    )
+    for kind in kinds:
+        like = [s for s in samples if kind(s) == kind(samples[0])]
+        found = _pattern(like) if FEW <= len(like) < len(samples) else None
+        if found is not None:
+            shapes = " and ".join(map(str, samples[0].shapes[1:]))
+            return replace(found, sentence=f"{found.sentence}, at shapes such as {shapes}")
+    return None
 
 
 def _in_a_region(samples: Sequence[Sample]) -> Diagnosis | None:

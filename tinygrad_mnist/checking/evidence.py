@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinygrad_mnist.checking.floors import value_noise
+from tinygrad_mnist.checking.floors import EPS, value_noise
 from tinygrad_mnist.checking.inputs import generic
 from tinygrad_mnist.checking.judging import STEPS
 from tinygrad_mnist.checking.measuring import Axis, First, Second, slopes
-from tinygrad_mnist.checking.problem import RuleError
+from tinygrad_mnist.checking.problem import Problem
 from tinygrad_mnist.checking.report import Curve
 from tinygrad_mnist.checking.sample import Sample
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from tinygrad_mnist.checking.comparing import Wrong
     from tinygrad_mnist.checking.inputs import Part, Vector
-    from tinygrad_mnist.checking.problem import Problem
 
 WHOLE = 1024  # entries of a Jacobian that is measured whole
 COLUMNS = 48  # that are looked at in a larger one
@@ -53,12 +53,26 @@ def samples_of(wrong: Wrong, others: Iterable[Problem]) -> list[Sample]:
             continue
         try:
             sample = _first(there, part, random) if order == 1 else _second(there, part, random)
-        except RuleError:  # it fails at some shapes, and is wrong at others
+        except Exception:  # noqa: BLE001, S112 - it may refuse a point in any way, or its rules may
             continue
         if sample is not None and _is_sure(sample, 1.0 if np.any(problem.noise) else 1e-3):
             found.append(sample)
     whole = [s for s in found if s.out is not None]  # which tell more
     return whole if len(whole) >= ENOUGH else found
+
+
+def resized(problem: Problem) -> Iterator[Problem]:
+    """Yield the function at inputs of other sizes, where it takes them: shorter along some axes.
+
+    All axes of one length are cut, for they may hang together.
+    """
+    if problem.x.size * problem.out.size > WHOLE:
+        return
+    for args, kwargs in problem.inputs.shorter():
+        try:
+            yield Problem(problem.f, args, kwargs, problem.domain, problem.chosen)
+        except Exception:  # noqa: BLE001, S112 - the user's function may refuse them in any way
+            continue
 
 
 def _moved(problem: Problem, name: str, random: np.random.Generator) -> Iterator[Problem]:
@@ -124,7 +138,7 @@ def _first(problem: Problem, part: Part, random: np.random.Generator) -> Sample 
     }
     out = problem.out.reshape(problem.out_shapes[0]) if one else None
     at_result, claimed_at_result = _at_result(problem, part, out)
-    return Sample(
+    whole = Sample(
         claimed,
         measured,
         error,
@@ -132,11 +146,35 @@ def _first(problem: Problem, part: Part, random: np.random.Generator) -> Sample 
         out=out,
         cotangent=cotangent,
         pulled=pulled,
+        pulled_ones=problem.pull(problem.x, np.ones(m))[part.start : part.stop],
         others=others,
         at_result=at_result,
         claimed_at_result=claimed_at_result,
         name=part.name,
     )
+    return whole if one else replace(whole, results=_of_each_result(whole, problem, part))
+
+
+def _of_each_result(whole: Sample, problem: Problem, part: Part) -> tuple[Sample, ...]:
+    """Return the rows of a sample that belong to each of several results."""
+    found, stop = [], 0
+    for shape in problem.out_shapes:
+        start, stop = stop, stop + int(np.prod(shape, dtype=int))
+        alone = np.zeros(problem.out.size)
+        alone[start:stop] = np.asarray(whole.cotangent)[start:stop]
+        found.append(
+            Sample(
+                whole.claimed[start:stop],
+                whole.measured[start:stop],
+                np.broadcast_to(whole.error, whole.measured.shape)[start:stop],
+                x=whole.x,
+                out=problem.out[start:stop].reshape(shape),
+                cotangent=alone[start:stop],
+                pulled=problem.pull(problem.x, alone)[part.start : part.stop],
+                name=part.name,
+            )
+        )
+    return tuple(found)
 
 
 def _claimed(problem: Problem, part: Part) -> Vector:
@@ -231,6 +269,8 @@ def _columns(
     assert best is not None
     assert least is not None
     scale = problem.steps[rows]
+    size = np.abs(value(problem.x))  # what moves by less than its last digit stands still
+    least = least + (best == 0) * (EPS * size / STEPS[0])
     return (best / scale[:, np.newaxis]).T, (least / scale[:, np.newaxis]).T
 
 

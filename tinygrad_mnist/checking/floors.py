@@ -115,16 +115,15 @@ def value_noise(problem: Problem) -> Vector:
 def gradient_noise(problem: Problem, cotangent: Vector) -> Vector | None:
     """Return how far rounding in the rules can move each entry of a gradient; None if unseen."""
     cotangents = problem.outputs(cotangent)
-
     try:
         call = Traced(
             lambda *arrays: problem.gradients(arrays, cotangents),
             problem.split(problem.x),
             inexact=True,
         )
-    except Exception:  # noqa: BLE001 - a rule may refuse Tensors in any way
+        return call.each() if call.is_seen else None
+    except Exception:  # noqa: BLE001 - a rule may refuse Tensors in any way, or have no derivative
         return None
-    return call.each() if call.is_seen else None
 
 
 def _looks(problem: Problem) -> Iterator[Traced]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_mnist.checking.comparing import Wrong, check_point
 from tinygrad_mnist.checking.diagnosis import diagnose
-from tinygrad_mnist.checking.evidence import curve_of, samples_of
+from tinygrad_mnist.checking.evidence import curve_of, resized, samples_of
 from tinygrad_mnist.checking.exhaustive import check_every_number
 from tinygrad_mnist.checking.inputs import function_name, named_arguments
 from tinygrad_mnist.checking.oracle import check_exactly
@@ -197,6 +198,7 @@ def _explained(
     if isinstance(error, Wrong):
         mismatch = error.mismatch()
         with quiet():
+            others = chain(others, resized(error.check.problem))
             diagnosis, curve = _diagnosed(error, others), curve_of(error)
         fault = Fault(str(mismatch), mismatch, diagnosis, inputs, line, curve)
     else:
@@ -207,12 +209,15 @@ def _explained(
 def _diagnosed(wrong: Wrong, others: Iterable[Problem]) -> Diagnosis:
     """Return the pattern of what is wrong, as far as numbers tell."""
     found = diagnose(samples_of(wrong, others))
-    if wrong.check.order == 1 or found.pattern in {"sign", "factor", "not finite"}:
+    if wrong.check.order == 1 or found.pattern == "not finite":
         return found
     if found.region is not None and found.region.kind == "large" and found.region.bound == 0:
         return found  # at a kink of something inside, which a rule takes for smooth
     hidden = "the rule uses a value that the graph does not see"
     if found.pattern == "zero":
         return Diagnosis("unseen", f"{hidden}: the gradient of the gradient is 0")
+    if found.pattern in {"sign", "factor"}:
+        text = f"{found}: {hidden}, or an op whose own gradient is wrong"
+        return replace(found, sentence=text)
     where = f" ({found})" if found and found.pattern == "region" else ""
     return Diagnosis("unseen", f"{hidden}{where}", found.factor, found.region)

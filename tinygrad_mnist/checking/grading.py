@@ -178,5 +178,33 @@ def _by_name(by_hand: Any, params: Any, tracked: Mapping[str, Tensor]) -> dict[s
         by_hand = dict(zip((f"d{name}" for name in tracked), by_hand, strict=True))
     if not isinstance(by_hand, dict):
         by_hand = {f"d{next(iter(tracked), '')}": by_hand}
-    named = _named_leaves(by_hand)
-    return {name: np.asarray(raw(g)) for name, g in named.items() if g is not None}
+    return {
+        name: _numbers(name, g) for name, g in _unnested(by_hand, params).items() if g is not None
+    }
+
+
+def _unnested(by_hand: dict[str, Any], params: Any) -> dict[str, Any]:
+    """Return gradients by name; lists are lists of parameters where these are, else of numbers."""
+    leaves = _named_leaves({} if params is None else params)
+    nested = {name.rpartition(".")[0] for name in leaves}
+    if any(nested):
+        return _named_leaves(by_hand)
+    return {str(name): g for name, g in by_hand.items()}
+
+
+def _numbers(name: str, g: Any) -> Array:
+    """Return a gradient as an array of numbers.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    """
+    try:
+        array = np.asarray(raw(g))
+    except ValueError:
+        array = np.asarray(None)
+    if array.dtype.kind not in "biuf":
+        what = "complex numbers" if array.dtype.kind == "c" else f"{type(g).__name__}: {g!r:.40}"
+        raise TypeError(f"grade takes gradients that are arrays of numbers; {name} is {what}")
+    return array

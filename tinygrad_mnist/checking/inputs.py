@@ -78,6 +78,8 @@ class Inputs:
         The differentiable inputs, of the dtype and memory layout that they came with.
     parts : list of Part
         Where each of them stands in the vector of all.
+    constants : list of (str, array, array)
+        Arrays that are not differentiated: their names, themselves, and copies.
     """
 
     def __init__(
@@ -109,10 +111,30 @@ class Inputs:
                     self._parameters.append(parameter)
                     found.append((prefix + name, parameter, LINE))
         self.given: list[Any] = [np.asarray(raw(value)) for _, value, _ in found]
+        self.constants = [  # what a call may not change either
+            (names[k], leaf, leaf.copy())
+            for k, leaf in enumerate(self._leaves)
+            if k not in self._places and isinstance(leaf, np.ndarray) and leaf.flags.writeable
+        ]
         self.parts: list[Part] = []
         for (name, _, interval), array in zip(found, self.given, strict=True):
             start = self.parts[-1].stop if self.parts else 0
             self.parts.append(Part(name, start, start + array.size, array.shape, interval))
+
+    def shorter(self) -> Iterator[tuple[list[Any], dict[str, Any]]]:
+        """Yield the arguments with all axes of one length shorter by one."""
+        arrays = [raw(leaf) for leaf in self._leaves]
+        lengths = {n for array in arrays for n in np.shape(array) if n > 1}
+        for length in sorted(lengths, reverse=True):
+            args, kwargs = self._rebuild(
+                [
+                    array[tuple(slice(n - (n == length)) for n in array.shape)]
+                    if isinstance(array, np.ndarray)
+                    else leaf
+                    for leaf, array in zip(self._leaves, arrays, strict=True)
+                ]
+            )
+            yield args, kwargs
 
     def call(self, arrays: Sequence[Any]) -> list[Any]:
         """Return the floating-point results of a call, arrays or Tensors as the inputs are.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import html
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_mnist.checking.backward import Backward
 from tinygrad_mnist.checking.diagnosis import diagnose
-from tinygrad_mnist.checking.mistakes import mistakes
+from tinygrad_mnist.checking.mistakes import everywhere, mistakes
 from tinygrad_mnist.checking.sample import Sample
 from tinygrad_mnist.tensor import Tensor
 
@@ -21,9 +24,10 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-PREFIXES = ("grad_", "d_", "g_", "delta_", "d", "∂")
-SUFFIXES = ("_grad", ".grad", "_g")
-CLOSE = {True: (1e-6, 1e-9), False: (1e-3, 1e-5)}  # double or not: of the entry, of the largest
+BEFORE = r"(?:d_?(?:L|loss|C|cost|J|E)_?/?d_?|∂(?:L|loss)/?∂|nabla_?|∇|grad_?|delta_?|d_?|g_?|∂)"
+AFTER = r"(?:_grad|\.grad|_g)"
+OF_RULES = {"term dropped", "factor missing"}  # patterns that speak of what a rule may name
+CLOSE = {8: (1e-6, 1e-9), 4: (1e-3, 1e-5), 2: (1e-2, 2e-3)}  # of the entry, of the largest
 
 
 @dataclass(frozen=True)
@@ -104,8 +108,8 @@ class Answer:
     @property
     def close(self) -> Array:
         """How far each entry may be off."""
-        double = self.claimed.dtype != np.float32 and self.node.dtype == np.float64
-        relative, absolute = CLOSE[double]
+        kinds = [self.claimed.dtype] * (self.claimed.dtype.kind == "f") + [self.node.dtype]
+        relative, absolute = CLOSE[min(8, *(kind.itemsize for kind in kinds))]
         size = np.abs(self.right)
         allowed: Array = relative * size + absolute * size.max(initial=0.0)
         return allowed
@@ -122,7 +126,7 @@ class Grader:
     def __init__(
         self, loss: Tensor, tracked: Mapping[str, Tensor], variables: Mapping[str, Any]
     ) -> None:
-        self.backward = Backward(loss)
+        self.loss, self.backward = loss, Backward(loss)
         self.params = dict(tracked)
         inner = {
             name: value
@@ -145,7 +149,7 @@ class Grader:
             value = self.known[self._target(name)]
             right = self.backward.cotangent(value._node)
             right = np.zeros(value.shape) if right is None else np.asarray(right, dtype=float)
-            shape = "" if claimed.shape == right.shape else _wrong_shape(claimed, right)
+            shape = "" if claimed.shape == right.shape else self._wrong_shape(claimed, right)
             if claimed.size != right.size:
                 marks[name] = Mark(name, False, shape, "shape")
                 continue
@@ -162,9 +166,13 @@ class Grader:
         for candidate in _candidates(name):
             if candidate in self.known:
                 return candidate
+        names = [*(f"d{known}" for known in self.known), *self.known]
+        alike = [known for known in names if known.lower() == name.lower()]
+        close = alike or get_close_matches(name, names, 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ValueError(
             f"grade got a gradient called {name!r}, but no parameter or variable is called so: "
-            f"there are {', '.join(self.known) or 'none'}"
+            f"there are {', '.join(self.known) or 'none'}{hint}"
         )
 
     def _mark(self, answer: Answer, answers: Sequence[Answer]) -> Mark:
@@ -180,20 +188,31 @@ class Grader:
     def _reasons(self, answer: Answer, answers: Sequence[Answer]) -> Iterator[tuple[str, str]]:
         """Yield what may be wrong, the most specific first."""
         if not np.isfinite(answer.claimed).all():
-            bad = int((~np.isfinite(answer.claimed)).sum())
-            yield "not finite", f"has {bad} entries that are NaN or infinite"
+            bad = ~np.isfinite(answer.claimed)
+            first = ", ".join(str(int(k)) for k in np.argwhere(bad)[0])
+            which = f"an entry that is {answer.claimed[bad][0]}, at [{first}]"
+            if bad.sum() > 1:
+                which = f"{bad.sum():,} entries that are NaN or infinite, the first at [{first}]"
+            yield "not finite", f"has {which}"
             return
+        if answer.claimed.dtype.kind in "iub":
+            yield "dtype", f"is of {answer.claimed.dtype}, which keeps no fractions"
         if not answer.claimed.any():
             yield "zero", "is zero everywhere"
         yield from self._followed(answer, answers)
         yield from self._by_batch(answer)
-        yield from self._mistaken(answer)
+        yield from self._mistaken(answer, self.backward)
+        yield from self._mistaken_everywhere(answer)
         error = np.broadcast_to(answer.close, answer.claimed.shape)
         found = diagnose([Sample.of_gradient(answer.claimed, answer.right, error, x=answer.value)])
-        if found:
+        if found.region is not None and found.region.kind == "index":
+            yield found.pattern, f"{_as_predicate(str(found.region))}: {_worst(answer)}"
+        elif found and found.pattern not in OF_RULES:
             yield found.pattern, _as_predicate(found.sentence)
         yield from self._added(answer)
         yield from self._confused(answer)
+        yield from self._summed(answer)
+        yield from self._after_others(answer, answers)
 
     def _by_batch(self, answer: Answer) -> Iterator[tuple[str, str]]:
         if self.batch < 2:
@@ -226,15 +245,80 @@ class Grader:
         total: Array = answer.right + moved[id(answer.node)]
         return total
 
-    def _mistaken(self, answer: Answer) -> Iterator[tuple[str, str]]:
-        for mistake in mistakes(self.backward, self.names):
+    def _mistaken(self, answer: Answer, backward: Backward) -> Iterator[tuple[str, str]]:
+        """Look for a mistake at one call, also beside one with the batch size or the sign."""
+        for mistake in mistakes(backward, self.names):
             changed = self._after(answer, mistake.node, mistake.right, mistake.wrong)
-            if _same(changed, answer.right):
+            if _same(changed, answer.right) or not np.isfinite(changed).all():
                 continue
             if mistake.free:
                 yield from _in_proportion(answer, mistake, changed)
-            elif answer.equals(changed):
-                yield mistake.pattern, f"is wrong: {mistake.sentence}"
+                continue
+            for more in self._also(answer, changed):
+                yield mistake.pattern, f"is wrong: {mistake.sentence}{more}"
+
+    def _mistaken_everywhere(self, answer: Answer) -> Iterator[tuple[str, str]]:
+        """Look for a mistake that is made at all calls of an activation."""
+        for pattern, sentence, changed in everywhere(self.backward, self.names):
+            g = changed.cotangent(answer.node)
+            if g is None or _same(g, answer.right) or not np.isfinite(g).all():
+                continue
+            for more in self._also(answer, g):
+                yield pattern, f"is wrong: {sentence}{more}"
+
+    def _also(self, answer: Answer, changed: Array) -> Iterator[str]:
+        """Yield what has to be added for a gradient to be another one: nothing, or a factor."""
+        n = self.batch
+        for sign, flipped in ((1, ""), (-1, "; and its sign is flipped")):
+            if answer.equals(sign * changed):
+                yield flipped
+            if n > 1 and answer.equals(sign * n * changed):
+                yield f"{flipped}; and it is divided by the batch size once too rarely"
+            if n > 1 and answer.equals(sign / n * changed):
+                yield f"{flipped}; and it is divided by the batch size once too often"
+
+    def _summed(self, answer: Answer) -> Iterator[tuple[str, str]]:
+        """Look whether another cotangent was summed."""
+        for name, other in self.known.items():
+            g = self.backward.cotangent(other._node)
+            if g is not None and g.ndim > answer.right.ndim:
+                for axis in range(g.ndim):
+                    if g.sum(axis).shape == answer.right.shape and answer.equals(g.sum(axis)):
+                        yield "another's", f"is the gradient of {name}, summed over axis {axis}"
+
+    def _after_others(self, answer: Answer, answers: Sequence[Answer]) -> Iterator[tuple[str, str]]:
+        """Look for a mistake that is made on what other wrong gradients lead to."""
+        later = [a for a in answers if a.node.index > answer.node.index and not a.equals(a.right)]
+        if not later or not all(np.isfinite(a.claimed).all() for a in later):
+            return
+        changed = Backward(self.loss, [(a.node, a.claimed.astype(float)) for a in later])
+        right = changed.cotangent(answer.node)
+        if right is None or _same(right, answer.right):
+            return
+        then = replace(answer, right=np.asarray(right, float))
+        nearest = min(later, key=lambda a: a.node.index).name
+        grader = self._with(changed)
+        for reasons in (grader._by_batch(then), grader._mistaken(then, changed)):
+            for pattern, sentence in reasons:
+                yield pattern, f"{sentence}; and {nearest}, which it follows from, is wrong"
+
+    def _with(self, backward: Backward) -> Grader:
+        """Return a grader of the same loss with another reverse pass."""
+        other = copy.copy(self)
+        other.backward = backward
+        return other
+
+    def _wrong_shape(self, claimed: Array, right: Array) -> str:
+        """Return what to say of a gradient that has not its parameter's shape."""
+        text = _wrong_shape(claimed, right)
+        if text.endswith(f"wanted {right.shape}"):
+            for name, other in self.known.items():
+                g = self.backward.cotangent(other._node)
+                for axis in range(0 if g is None else g.ndim):
+                    total = np.sum(g, axis)  # type: ignore[arg-type]
+                    if total.shape == claimed.shape and np.allclose(total, claimed, rtol=1e-4):
+                        return f"{text}: it is the gradient of {name}, summed over axis {axis}"
+        return text
 
     def _added(self, answer: Answer) -> Iterator[tuple[str, str]]:
         """Look for a term too much that is a multiple of the parameter, as weight decay is."""
@@ -244,6 +328,9 @@ class Grader:
             share = float(np.sum(rest * answer.value)) / size
             if answer.equals(answer.right + share * answer.value):
                 yield "decay", f"has a term too much: {share:.6g} times the parameter itself"
+        shift = float(np.mean(rest)) if rest.size else 0.0
+        if answer.claimed.size > 1 and answer.equals(answer.right + shift):
+            yield "added", f"has {shift:.6g} too much in every entry"
 
     def _confused(self, answer: Answer) -> Iterator[tuple[str, str]]:
         """Look whether it is another one's gradient."""
@@ -256,11 +343,16 @@ class Grader:
 
 
 def _candidates(name: str) -> Iterator[str]:
+    """Yield whose gradient a name may mean: of itself, or with the marks of a gradient taken off.
+
+    An error of layer 1, delta1, is by custom the cotangent of z1.
+    """
     yield name
-    for prefix in PREFIXES:
-        yield name.removeprefix(prefix)
-    for suffix in SUFFIXES:
-        yield name.removesuffix(suffix)
+    for pattern in (f"^{BEFORE}", f"{AFTER}$"):
+        yield re.sub(pattern, "", name)
+    layer = re.fullmatch(r"delta_?(\w*\d)", name)
+    if layer:
+        yield f"z{layer[1]}"
 
 
 def _same(a: Array, b: Array) -> bool:
@@ -287,6 +379,8 @@ def _wrong_shape(claimed: Array, right: Array) -> str:
     text = f"has shape {claimed.shape}, wanted {right.shape}"
     if claimed.ndim > 1 and claimed.shape == right.shape[::-1]:
         return f"{text}: it is transposed"
+    if not claimed.ndim and np.allclose(claimed, right.sum(), rtol=1e-4):
+        return f"{text}: all its entries are summed"
     if claimed.size != right.size and claimed.shape[claimed.ndim - right.ndim :] == right.shape:
         axes = tuple(range(claimed.ndim - right.ndim))
         if np.allclose(claimed.sum(axis=axes), right, rtol=1e-4):
@@ -300,9 +394,19 @@ def _as_predicate(sentence: str) -> str:
     """Return a diagnosis as what is said of a gradient by its name."""
     if sentence == "the sign is flipped":
         return "has the wrong sign"
+    sentence = sentence.replace("the number of entries of the input", "how many entries it has")
+    sentence = sentence.replace("the length of the input's axis", "the length of its axis")
     if sentence.startswith("it is "):
         return sentence.removeprefix("it ")
     return f"is wrong: {sentence}"
+
+
+def _worst(answer: Answer) -> str:
+    """Return the entry that is most off, beside the right number."""
+    worst = np.unravel_index(
+        int(np.argmax(np.abs(answer.claimed - answer.right))), answer.right.shape
+    )
+    return f"{answer.claimed[worst]:.6g}, should be {answer.right[worst]:.6g}"
 
 
 def _described(answer: Answer) -> str:
@@ -312,7 +416,4 @@ def _described(answer: Answer) -> str:
     worst = np.unravel_index(int(np.argmax(off)), off.shape)
     index = f"[{', '.join(str(int(k)) for k in worst)}]" if worst else ""
     many = "all" if wrong == off.size else f"{wrong:,} of {off.size:,}"
-    return (
-        f"is wrong in {many} entries, most at {index or 'its only one'}: "
-        f"{answer.claimed[worst]:.6g}, should be {answer.right[worst]:.6g}"
-    )
+    return f"is wrong in {many} entries, most at {index or 'its only one'}: {_worst(answer)}"

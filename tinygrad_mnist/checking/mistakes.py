@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_mnist.autograd import vjp
+from tinygrad_mnist.checking.backward import Backward
 from tinygrad_mnist.graph import unboxed
 from tinygrad_mnist.ops.neural import softmax
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tinygrad_mnist.checking.backward import Backward
     from tinygrad_mnist.graph import Node
 
     Array = np.ndarray[Any, Any]
@@ -71,6 +71,7 @@ def mistakes(backward: Backward, names: Mapping[int, str]) -> Iterator[Mistake]:
                 yield from _of_derivative(backward, node, parent, g, names)
         yield from _of_softmax(backward, node, names)
         yield from _of_order(backward, node, g, names)
+        yield from _of_operand(backward, node, g, names)
 
 
 def _called(node: Node, names: Mapping[int, str]) -> str:
@@ -79,19 +80,82 @@ def _called(node: Node, names: Mapping[int, str]) -> str:
     return f"{node.plan.op.name} (in {name})" if name else str(node.plan.op.name)
 
 
+def everywhere(backward: Backward, names: Mapping[int, str]) -> Iterator[tuple[str, str, Backward]]:
+    """Yield what may go wrong at all calls of an activation alike: pattern, sentence, and result.
+
+    Each call's mistake is made on what comes back through those after it, with theirs.
+    """
+    ops = [node.plan.op.name for node, _ in backward.calls if _is_activation(node)]
+    if len(backward.calls) > MOST:
+        return
+    for name in {op for op in ops if ops.count(op) > 1}:
+        for k, pattern in enumerate(_patterns(backward, name, names)):
+            changed = backward
+            for node, _ in backward.calls:
+                if node.plan.op.name != name:
+                    continue
+                g = next(g for other, g in changed.calls if other is node)
+                parent = node.parents[0]
+                made = list(_of_derivative(changed, node, parent, g, {}))
+                if k < len(made):
+                    instead = (*changed.instead, (parent, made[k].wrong))
+                    changed = Backward(changed.loss, instead)
+            what = f"the derivative of {name}"
+            sentence = pattern.sentence.replace(pattern.sentence.partition(" is ")[0], what, 1)
+            yield pattern.pattern, f"{sentence}, everywhere", changed
+
+
+def _patterns(backward: Backward, name: str, names: Mapping[int, str]) -> list[Mistake]:
+    """Return the mistakes that may be made at the first call of an activation."""
+    node, g = next(call for call in backward.calls if call[0].plan.op.name == name)
+    return list(_of_derivative(backward, node, node.parents[0], g, names))
+
+
+def _is_activation(node: Node) -> bool:
+    return (
+        node.plan.op.pointwise and len(node.parents) == 1 and (node.parents[0].shape == node.shape)
+    )
+
+
 def _of_derivative(
     backward: Backward, node: Node, parent: Any, g: Any, names: Mapping[int, str]
 ) -> Iterator[Mistake]:
-    """Yield the derivative of a pointwise call left out, and taken twice."""
+    """Yield the derivative of a pointwise call left out, taken twice, or replaced by another."""
     right = backward.onwards(node, g, [parent])[id(parent)]
     if np.array_equal(right, g):
         return
     what = f"the derivative of {_called(node, names)}"
-    if node.plan.op.name == "relu":
-        what += ", its mask,"
-    yield Mistake("left out", f"{what} is left out", parent, right, np.asarray(g))
+    mask = ", its mask," if node.plan.op.name == "relu" else ""
+    yield Mistake("left out", f"{what}{mask} is left out", parent, right, np.asarray(g))
     twice = backward.onwards(node, right, [parent])[id(parent)]
-    yield Mistake("twice", f"{what} is taken twice", parent, right, twice)
+    yield Mistake("twice", f"{what}{mask} is taken twice", parent, right, twice)
+    site = getattr(node, "site", None)
+    inputs, out = getattr(site, "inputs", None), getattr(site, "out", None)
+    if inputs is None or not _is_activation(node):
+        return
+    z, a = np.asarray(unboxed(inputs[0])), np.asarray(unboxed(out))
+    with np.errstate(all="ignore"):
+        for text, wrong in _other_derivatives(node, np.asarray(g), z, a):
+            if wrong is not None and np.isfinite(wrong).all():
+                yield Mistake("derivative", f"{what} is {text}", parent, right, wrong)
+
+
+def _other_derivatives(
+    node: Node, g: Array, z: Array, a: Array
+) -> Iterator[tuple[str, Array | None]]:
+    """Yield what is taken for the derivative of an activation, of z with the result a."""
+    yield "taken at its result, not at its input", _pulled(node, g, [a], 0, {})
+    rules, name = node.plan.op.rules, node.plan.op.names[0]
+    rule = rules.get(name)
+    if rule is not None and rule.place is None and set(rule.names) <= {"out", name}:
+        values = [z for _ in rule.names]
+        yield "made of its input where its result belongs", rule.call(g, *values)
+    yield "replaced by the activation itself", g * a
+    yield "replaced by that of sigmoid, a (1 - a)", g * a * (1 - a)
+    yield "replaced by that of tanh, 1 - a²", g * (1 - a * a)
+    yield "replaced by that of relu, its mask", g * (z > 0)
+    yield "replaced by 1 - a", g * (1 - a)
+    yield "turned round: it passes where it should not", g * (z <= 0)
 
 
 def _of_softmax(backward: Backward, node: Node, names: Mapping[int, str]) -> Iterator[Mistake]:
@@ -114,6 +178,10 @@ def _of_softmax(backward: Backward, node: Node, names: Mapping[int, str]) -> Ite
         count = max(1, p.size // p.shape[-1])
         text = f"the labels are not subtracted from softmax{where}"
         yield Mistake("labels", text, parent, right, p / count)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            of_p = (right - p / count) / p  # of the loss by the probabilities: -y / p
+        text = f"the derivative of softmax is left out{where}: -y / p is that by p alone"
+        yield Mistake("softmax left out", text, parent, right, of_p)
 
 
 def _of_order(
@@ -142,6 +210,30 @@ def _of_order(
                 "gradient: compute all gradients before any step"
             )
             yield Mistake("too late", text, parent, right, right - (moved - still), free=True)
+
+
+def _of_operand(
+    backward: Backward, node: Node, g: Any, names: Mapping[int, str]
+) -> Iterator[Mistake]:
+    """Yield what went into an activation in the place of what came out of it."""
+    inputs = getattr(getattr(node, "site", None), "inputs", None)
+    op, operands = node.plan.op, node.plan.operands
+    if inputs is None or op.pointwise or any(i is not None for _, i in operands):
+        return
+    for after, (k, _) in zip(node.parents, operands, strict=True):
+        if after.plan is None or after.plan.unusual or not _is_activation(after):
+            continue
+        before = getattr(getattr(after, "site", None), "inputs", None)
+        if before is None:
+            continue
+        for parent, (j, _) in zip(node.parents, operands, strict=True):
+            wrong = _pulled(node, g, inputs, j, {k: unboxed(before[0])}) if j != k else None
+            if wrong is None:
+                continue
+            right = backward.onwards(node, g, [parent])[id(parent)]
+            z = names.get(id(after.parents[0]), f"what goes into {after.plan.op.name}")
+            a = names.get(id(after), f"the result of {after.plan.op.name}")
+            yield Mistake("operand", f"{z} is used where {a} belongs", parent, right, wrong)
 
 
 def _pulled(

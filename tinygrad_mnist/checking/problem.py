@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from tinygrad_mnist.checking.inputs import Interval, Vector
 
 
+AGAIN = 8  # calls that must agree, where something is wrong
+
+
 class NotFiniteError(ValueError):
     """A function is not finite at a point, so it has no derivative there."""
 
@@ -50,6 +53,8 @@ class Problem:
 
     Attributes
     ----------
+    f, domain, chosen
+        As they were given.
     name : str
     inputs : Inputs
     given : list of array
@@ -89,6 +94,7 @@ class Problem:
         chosen: Mapping[str, Any] | None = None,
     ) -> None:
         self.f, self.name = f, function_name(f)
+        self.domain, self.chosen = domain, chosen
         domain = {**(f.domain if isinstance(f, Op) else {}), **(domain or {})}
         self.inputs = Inputs(f, args, kwargs or {}, domain, chosen)
         self.call, self.given, self.parts = self.inputs.call, self.inputs.given, self.inputs.parts
@@ -121,17 +127,52 @@ class Problem:
             )
         self.eps = joined([np.full(r.shape, np.finfo(r.dtype).eps) for r in results])
         self.coarse = float(self.eps.max(initial=np.finfo(float).eps))
-        aside = self.x + self.steps / 64
-        touched = aside.copy()
-        there = self.value(touched)
-        self._refuse_writing(touched, aside)  # which does not show at 0 alone
-        pairs = ((self.out, self.value(self.x)), (there, self.value(aside)))
-        if not all(self._agree(*pair) for pair in pairs):
-            modes = ", or call .eval() on the model" if hasattr(self.f, "eval") else ""
-            raise ValueError(
-                f"{self.name} is random: two calls with the same inputs differ. Give it a "
-                f"generator that is made anew in each call, as rng=0 does{modes}"
+        aside = self.x + self.steps / 64  # what does not show at 0 may show there
+        there = self.value(aside)
+        self.value(self.x - self.steps / 64)  # or there
+        self._refuse_random(self.out, self.value(self.x))
+        self._refuse_random(there, self.value(aside))
+        self._refuse_changed_constants()
+
+    def look_again(self, cotangent: Vector) -> None:
+        """Say if the function or a rule is random: what failed may be due to that.
+
+        Raises
+        ------
+        GradientError
+            If a rule is.
+        ValueError
+            If the function is.
+        """
+        for _ in range(AGAIN):
+            self._refuse_random(self.out, self.value(self.x))
+        try:
+            gradients = [self.pull(self.x.copy(), cotangent) for _ in range(AGAIN)]
+        except RuleError:
+            return
+        if not all(self._agree(gradients[0], other) for other in gradients[1:]):
+            raise GradientError(
+                f"a rule of {self.name} is random: two calls with the same inputs differ. Draw in "
+                "the function, by a generator that is made anew in each call as rng=0 does, and "
+                "keep what was drawn as a hidden result"
             )
+
+    def _refuse_random(self, one: Vector, other: Vector) -> None:
+        """Raise if two calls differ."""
+        if self._agree(one, other):
+            return
+        modes = ", or call .eval() on the model" if hasattr(self.f, "eval") else ""
+        raise ValueError(
+            f"{self.name} is random: two calls with the same inputs differ. Give it a "
+            f"generator that is made anew in each call, as rng=0 does{modes}"
+        )
+
+    def _refuse_changed_constants(self) -> None:
+        """Raise if a call has changed an argument that is not differentiated, and undo that."""
+        for name, array, before in self.inputs.constants:
+            if not np.array_equal(array, before, equal_nan=array.dtype.kind in "fc"):
+                array[...] = before
+                raise GradientError(f"{self.name} changes its input {name}: write to a copy")
 
     def _refuse_writing(self, after: Vector, before: Vector) -> None:
         """Raise if a call has changed its inputs."""
@@ -179,8 +220,17 @@ class Problem:
         return [np.asarray(raw(result)) for result in self.call(arrays)]
 
     def value(self, x: Vector) -> Vector:
-        """Return all results at a vector, as one; NaN where they are of other shapes there."""
-        results = self._results(x)
+        """Return all results at a vector, as one; NaN where they are of other shapes there.
+
+        Raises
+        ------
+        GradientError
+            If the function changes an input.
+        """
+        touched = x.copy()
+        results = self._results(touched)
+        if not np.array_equal(touched, x):
+            self._refuse_writing(touched, x)
         if [result.shape for result in results] != self.out_shapes:
             return np.full_like(self.out, np.nan)
         return joined(results)
@@ -212,18 +262,22 @@ class Problem:
         except Exception as error:
             raise RuleError(f"{type(error).__name__}: {error}") from error
 
-    def pull_as_given(self, cotangent: Vector) -> tuple[list[Any], bool]:
+    def pull_as_given(self, cotangent: Vector, *, locked: bool = True) -> tuple[list[Any], bool]:
         """Return the gradients at the inputs as they were given, and whether `g` was left alone.
 
         Raises
         ------
         RuleError
+            Also where a rule writes to `g`, if that is `locked`.
         """
         seen: list[tuple[Any, Any]] = []
 
+        def look(g: Any) -> Any:  # g is a view that can't be written to
+            seen.append((g, np.array(g)))
+            return g if locked else None
+
         def watched(*inputs: Any) -> list[Any]:
-            results = self.call(inputs)
-            return [map_gradient(r, lambda g: seen.append((g, np.array(g)))) for r in results]
+            return [map_gradient(result, look) for result in self.call(inputs)]
 
         _, pull = vjp(watched, *self.given)
         try:

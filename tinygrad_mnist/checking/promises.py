@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,14 +10,18 @@ import numpy as np
 from tinygrad_mnist.autograd import jvp
 from tinygrad_mnist.checking.floors import gradient_noise
 from tinygrad_mnist.checking.inputs import joined
+from tinygrad_mnist.checking.problem import RuleError
 from tinygrad_mnist.checking.report import GradientError
 from tinygrad_mnist.engine import leading, propagate
+from tinygrad_mnist.switches import Switch
 from tinygrad_mnist.tensor import Tensor
 
 if TYPE_CHECKING:
     from tinygrad_mnist.checking.inputs import Vector
     from tinygrad_mnist.checking.measuring import First
     from tinygrad_mnist.checking.problem import Problem
+
+    Array = np.ndarray[Any, Any]
 
 LARGE = -1024.0  # a power of two: what is linear in g rounds alike
 LINEAR = 1e-9  # how well
@@ -29,54 +34,156 @@ def check_promises(problem: Problem, first: First) -> None:
     ------
     GradientError
     """
-    gradients, untouched = problem.pull_as_given(first.cotangent)
+    gradients = _as_given(problem, first.cotangent)
     for part, array, g in zip(problem.parts, problem.given, gradients, strict=True):
         if g.shape != array.shape or g.dtype != array.dtype:
             raise GradientError(
                 f"the gradient of {problem.name} with respect to {part.name} has shape {g.shape} "
                 f"and dtype {g.dtype}, but the input has {array.shape} and {array.dtype}"
             )
-    if not untouched:
-        raise GradientError(f"a rule of {problem.name} changes the cotangent g: write to a copy")
-    for part, array in zip(problem.parts, problem.given, strict=True):
-        if not np.array_equal(problem.x[part.start : part.stop], np.ravel(array)):
-            raise GradientError(
-                f"{problem.name} or a rule of it changes its input {part.name}: write to a copy"
-            )
-    _check_aliases(problem, first)
+    _Backward(problem, first.cotangent).check()
     if all(array.dtype == np.float64 for array in problem.given):
         first.as_given = joined(gradients)
 
 
-def _check_aliases(problem: Problem, first: First) -> None:
-    """Raise if a gradient that `backward` leaves is an array that someone else holds too."""
-    leaves = [Tensor(array.copy(), requires_grad=True) for array in problem.given]
-    results = problem.call(leaves)
-    if len(results) != 1 or not isinstance(results[0], Tensor) or not results[0].requires_grad:
+def _as_given(problem: Problem, cotangent: Vector) -> list[Any]:
+    """Return the gradients at the inputs as they came.
+
+    Raises
+    ------
+    GradientError
+        If a rule writes to `g` or an input, or returns less precise numbers than it was given.
+    """
+    changes_g = f"a rule of {problem.name} changes the cotangent g: write to a copy"
+    coarse: list[str] = []
+    try:
+        with Switch(watch=partial(_look_for_coarse, coarse)):
+            gradients, untouched = problem.pull_as_given(cotangent)
+    except RuleError as error:
+        if "read-only" not in str(error):
+            raise
+        problem.pull_as_given(cotangent, locked=False)  # raises if it writes to something else
+        raise GradientError(changes_g) from error
+    if not untouched:
+        raise GradientError(changes_g)
+    for part, array in zip(problem.parts, problem.given, strict=True):
+        before = problem.x[part.start : part.stop].reshape(part.shape)
+        if not np.array_equal(before, array):
+            array[...] = before
+            raise GradientError(
+                f"{problem.name} or a rule of it changes its input {part.name}: write to a copy"
+            )
+    if coarse:
+        raise GradientError(coarse[0])
+    return gradients
+
+
+def _look_for_coarse(found: list[str], node: Any, g: Any, gradient: Any) -> None:
+    """Note a rule that has lost digits, though the engine casts what it returns."""
+    dtype, own = getattr(gradient, "dtype", None), getattr(node, "dtype", None)
+    if dtype is None or own is None or own.kind != "f" or isinstance(g, tuple):
         return
-    cotangent = problem.outputs(first.cotangent)[0].astype(results[0].dtype)
-    found = _gradients(results[0], cotangent, [leaf._node for leaf in leaves])
-    held = [("the cotangent", cotangent), ("the result", results[0].data)]
-    held += [(part.name, leaf.data) for part, leaf in zip(problem.parts, leaves, strict=True)]
-    for part, leaf in zip(problem.parts, leaves, strict=True):
-        gradient = found[leaf._node]
-        if gradient is None or getattr(gradient, "base", None) is not None:
-            continue  # `backward` copies views
-        for name, other in held:
-            if gradient is other and name.startswith("the gradient"):
-                continue  # and what two leaves got
-            if np.may_share_memory(gradient, other) and np.shares_memory(gradient, other):
+    wanted = min((own, *(parent.dtype for parent in node.parents)), key=_digits)
+    if _digits(dtype) < _digits(wanted) and np.any(gradient):
+        found.append(
+            f"a rule of {node.plan.op.name} returns a gradient of dtype {dtype} for a cotangent "
+            f"of {own}: digits are lost"
+        )
+
+
+class _Backward:
+    """One recorded call, and the arrays that rules hand to the engine for it."""
+
+    def __init__(self, problem: Problem, cotangent: Vector) -> None:
+        self.problem = problem
+        arrays = problem.split(problem.x)
+        self.leaves = [Tensor(array.copy(), requires_grad=True) for array in arrays]
+        pairs = zip(problem.call(self.leaves), problem.outputs(cotangent), strict=True)
+        self.results = [
+            (result, g.astype(result.dtype))
+            for result, g in pairs
+            if isinstance(result, Tensor) and result.requires_grad
+        ]
+        self.returned = [result.data.copy() for result, _ in self.results]
+
+    def check(self) -> None:
+        """Raise if rules write to what they are given, or return what others hold."""
+        own = [g for _, g in self.results]
+        once = self._gradients(own)
+        copies: list[Any] = [None if g is None else g.copy() for g in once]
+        for (result, _), returned in zip(self.results, self.returned, strict=True):
+            if not np.array_equal(result.data, returned):
                 raise GradientError(
-                    f"the gradient of {problem.name} with respect to {part.name} shares its memory "
-                    f"with {name}: whoever writes to one changes the other; return a copy"
+                    f"a rule of {self.problem.name} changes the result, out: write to a copy"
                 )
-        held.append((f"the gradient of {part.name}", gradient))
+        self._check_shared(once)
+        self._check_shared(self._gradients([np.ones_like(g) for g in own]))
+        parts = self.problem.parts
+        for part, g, before in zip(parts, once, copies, strict=True):
+            if g is not None and not np.array_equal(g, before, equal_nan=True):
+                raise GradientError(
+                    f"the gradient of {self.problem.name} with respect to {part.name} is an array "
+                    "that a rule keeps and writes to in the next call: return a new one"
+                )
+        for part, g, before in zip(parts, self._gradients(own), copies, strict=True):
+            if g is not None and not _alike(g, before):
+                raise GradientError(
+                    f"a second backward through {self.problem.name} gives another gradient with "
+                    f"respect to {part.name}: a rule changes an array that was kept for it, a "
+                    "result or an input; write to a copy"
+                )
+
+    def _gradients(self, cotangents: list[Array]) -> list[Any]:
+        """Return what `backward` finds for leaves, without leaving it: other leaves are someone's.
+
+        Raises
+        ------
+        RuleError
+        """
+        nodes = [leaf._node for leaf in self.leaves]
+        leads, _ = leading([result._node for result, _ in self.results], nodes, 0)
+        seeds = [
+            (result._node, g.copy())
+            for (result, _), g in zip(self.results, cotangents, strict=True)
+            if result._node in leads
+        ]
+        try:
+            found = propagate(seeds, nodes, leads)
+        except Exception as error:
+            raise RuleError(f"{type(error).__name__}: {error}") from error
+        return [found[node] for node in nodes]
+
+    def _check_shared(self, gradients: list[Any]) -> None:
+        """Raise if a gradient that `backward` leaves is an array that someone else holds too."""
+        problem = self.problem
+        held = [("the result", result.data) for result, _ in self.results]
+        held += [
+            (part.name, leaf.data) for part, leaf in zip(problem.parts, self.leaves, strict=True)
+        ]
+        for part, gradient in zip(problem.parts, gradients, strict=True):
+            if gradient is None or getattr(gradient, "base", None) is not None:
+                continue  # `backward` copies views
+            for name, other in held:
+                if gradient is other and name.startswith("the gradient"):
+                    continue  # and what two leaves got
+                if np.may_share_memory(gradient, other) and np.shares_memory(gradient, other):
+                    raise GradientError(
+                        f"the gradient of {problem.name} with respect to {part.name} shares its "
+                        f"memory with {name}: whoever writes to one changes the other; return a "
+                        "copy"
+                    )
+            held.append((f"the gradient of {part.name}", gradient))
 
 
-def _gradients(result: Tensor, cotangent: Any, leaves: list[Any]) -> dict[Any, Any]:
-    """Return what `backward` finds for leaves, without leaving it: other leaves are someone's."""
-    leads, _ = leading([result._node], leaves, 0)
-    return propagate([(result._node, cotangent.copy())], leaves, leads)
+def _digits(dtype: Any) -> int:
+    """Return how many bits of a number a dtype keeps: none of its fraction, of integers."""
+    return np.finfo(dtype).nmant if dtype.kind in "fc" else 0
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Return whether two gradients are the same, but for threads that add in another order."""
+    allowed = LINEAR * np.abs(other[np.isfinite(other)]).max(initial=0.0)
+    return bool(np.allclose(one, other, rtol=LINEAR, atol=allowed, equal_nan=True))
 
 
 def check_linear(problem: Problem, first: First) -> None:
@@ -97,6 +204,13 @@ def check_linear(problem: Problem, first: First) -> None:
     large = problem.pull(problem.x, LARGE * first.cotangent) / LARGE
     allowed = LINEAR + 100 * problem.coarse
     size = allowed * (np.abs(once) + np.abs(once).max(initial=0.0)) + allowed * first.scale
+    some = np.isfinite(once) & ~(np.abs(nothing) <= size)
+    if some.any():
+        row = int(np.argmax(some))
+        raise GradientError(
+            f"a rule of {problem.name} is not linear in g: for {problem.part_of(row).name}, a "
+            f"cotangent of zeros gives {nothing[row]:.9g}, not 0"
+        )
     off = np.isfinite(once) & ~(np.abs(large - once) <= size)
     if off.any():
         row = int(np.argmax(off))
@@ -115,9 +229,12 @@ def check_modes(problem: Problem, first: First, v: Vector) -> None:
     ------
     GradientError
     """
-    _, pushed = jvp(
-        lambda *inputs: problem.call(inputs), problem.split(problem.x), problem.split(v)
-    )
+    try:
+        _, pushed = jvp(
+            lambda *inputs: problem.call(inputs), problem.split(problem.x), problem.split(v)
+        )
+    except Exception as error:
+        raise RuleError(f"{type(error).__name__}: {error}") from error
     forward = first.cotangent * joined(pushed)
     reverse = problem.pull(problem.x, first.cotangent) * v
     if not np.isfinite(reverse).all():  # at a pole
@@ -135,5 +252,6 @@ def check_modes(problem: Problem, first: First, v: Vector) -> None:
     if not apart <= allowed:
         raise GradientError(
             f"forward mode of {problem.name} disagrees with reverse mode: <u, J v> is "
-            f"{forward.sum():.9g}, <Jᵀ u, v> is {reverse.sum():.9g}: a rule is not linear in g"
+            f"{forward.sum():.9g}, <Jᵀ u, v> is {reverse.sum():.9g}: what a rule makes of g is "
+            "hidden from the graph, by .data or a loop over numbers, or it is not linear in g"
         )

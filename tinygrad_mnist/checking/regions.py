@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.checking.sample import Entries
+from tinygrad_mnist.checking.sample import NOTHING, Entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tinygrad_mnist.checking.sample import Sample
 
     Array = np.ndarray[Any, Any]
+
+FEW = 3  # numbers that are right make a region
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,11 @@ def find_region(samples: Sequence[Sample]) -> Region | None:
     entries = Entries.joined(samples)
     return (
         _index(samples, wrong)
+        or _slice(samples, wrong)
         or _equal(samples, wrong)
         or _tied(samples, wrong)
         or _interval(entries)
+        or _row(samples)
     )
 
 
@@ -66,10 +70,31 @@ def _index(samples: Sequence[Sample], wrong: Sequence[Array]) -> Region | None:
         tuple(int(k) - n for k, n in zip(place, s.shape, strict=True))
         for place, (s, _) in zip(places, pairs, strict=True)
     }
-    for found in (first, last):
+    for found, which in ((first, "first"), (last, "last")):
         if len(found) == 1:
             index = ", ".join(map(str, found.pop()))
             return Region("index", f"it is wrong at index [{index}] alone")
+        if len({set(place) == {0 if which == "first" else -1} for place in found}) == 1:
+            ends = {k for place in found for k in place}
+            if ends == {0 if which == "first" else -1}:  # of arrays with more axes, or fewer
+                return Region("index", f"it is wrong at the {which} entry alone")
+    return None
+
+
+def _slice(samples: Sequence[Sample], wrong: Sequence[Array]) -> Region | None:
+    """Return the one index along an axis, the same in all samples, where claims are wrong."""
+    pairs = [(s, w.reshape(s.shape)) for s, w in zip(samples, wrong, strict=True) if w.any()]
+    axes = {w.ndim for _, w in pairs}
+    for axis in range(axes.pop() if len(axes) == 1 else 0):
+        others = [w.any(axis=tuple(k for k in range(w.ndim) if k != axis)) for _, w in pairs]
+        others = [w for w in others if w.size > 1]  # along shorter axes nothing shows
+        if len(others) < 2 or any(w.sum() != 1 for w in others):
+            continue
+        first = {int(np.argmax(w)) for w in others}
+        last = {int(np.argmax(w)) - w.size for w in others}
+        for found in (first, last):
+            if len(found) == 1:
+                return Region("index", f"it is wrong at index {found.pop()} of axis {axis} alone")
     return None
 
 
@@ -99,10 +124,46 @@ def _tied(samples: Sequence[Sample], wrong: Sequence[Array]) -> Region | None:
 
 
 def _interval(entries: Entries) -> Region | None:
-    """Return the half line, of the input or of another value of the same place, that is right."""
-    for name, values in _variables(entries.values):
-        right, off = values[~entries.wrong], values[entries.wrong]
-        if right.size < 2:
+    """Return the half line, of the input or of another value of the same place, that is right.
+
+    Where derivatives are 0 they are right by any rule but one that adds something: those count at
+    first only.
+    """
+    zeros = (entries.measured == 0) & (entries.claimed == 0)
+    for counts in (entries.tells | zeros, entries.tells & ~zeros):
+        wrong = entries.wrong[counts]
+        values = {name: v[counts] for name, v in entries.values.items()}
+        region = _half_line(values, wrong) if wrong.any() else None
+        if region is not None:
+            return region
+    return None
+
+
+def _row(samples: Sequence[Sample]) -> Region | None:
+    """Return where results have to lie for all derivatives of them to be right."""
+    known = [s for s in samples if s.out is not None]
+    if len(known) < len(samples) or not known:
+        return None
+    wrong = np.concatenate([s.wrong.any(axis=1) for s in known])
+    tells = np.concatenate([_rows_that_tell(s) for s in known])
+    values = np.concatenate([np.ravel(np.asarray(s.out, float)) for s in known])
+    if not wrong[tells].any() or wrong[tells].all():
+        return None
+    return _half_line({"out": values[tells]}, wrong[tells])
+
+
+def _rows_that_tell(s: Sample) -> Array:
+    """Return of which results some derivative is claimed or measured that is not all but 0."""
+    size = np.maximum(np.abs(s.measured), np.abs(s.claimed)).max(axis=1, initial=0.0)
+    tells: Array = size > NOTHING * size.max(initial=0.0)
+    return tells
+
+
+def _half_line(variables: Mapping[str, Array], wrong: Array) -> Region | None:
+    """Return the half line of one of some values that tells right from wrong."""
+    for name, values in _variables(variables):
+        right, off = values[~wrong], values[wrong]
+        if right.size < FEW:
             continue
         for sign, mark in ((1, ">"), (-1, "<")):
             low, high = (sign * right).min(), (sign * off).max()

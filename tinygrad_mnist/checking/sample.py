@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 NOISE = 1e-6  # what rounding in a rule may do, relative to its numbers
+NOTHING = 1e-9  # of the largest number: what rounding leaves where terms cancel
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class Sample:
         The results, of any shape with m entries, where they are one array.
     cotangent, pulled : (m,) and (n,) arrays or None
         A generic cotangent, and what the rule makes of it.
+    pulled_ones : (n,) array or None
+        What it makes of a cotangent of ones.
+    results : tuple of Sample
+        Of each result by itself, where there are several.
     others : dict
         Other inputs by name: each its value and its measured Jacobian.
     at_result, claimed_at_result : (m, n) arrays or None
@@ -54,6 +59,8 @@ class Sample:
     out: Array | None = None
     cotangent: Array | None = None
     pulled: Array | None = None
+    pulled_ones: Array | None = None
+    results: tuple[Sample, ...] = ()
     others: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
     at_result: Array | None = None
     claimed_at_result: Array | None = None
@@ -77,6 +84,11 @@ class Sample:
     def out_shape(self) -> tuple[int, ...]:
         """Shape of the result."""
         return (self.claimed.shape[0],) if self.out is None else self.out.shape
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the result, of the input, and of other inputs."""
+        return self.out_shape, self.shape, *(value.shape for value, _ in self.others.values())
 
     @cached_property
     def tolerance(self) -> Array:
@@ -134,7 +146,7 @@ class Sample:
             values[f"derivative by {name}"] = jacobian[row, across.ravel()]
         values["out"] = np.ravel(np.asarray(self.out, float))
         at = (row, column)
-        return Entries(
+        return Entries.of(
             self.claimed[at], self.measured[at], self.tolerance[at], self.wrong[at], values, True
         )
 
@@ -144,7 +156,7 @@ class Sample:
             if value.shape == self.shape:
                 values[name] = np.ravel(np.asarray(value, float))
         wrong = np.asarray(self.wrong.any(axis=0))
-        return Entries(
+        return Entries.of(
             self.claimed.sum(axis=0),
             self.measured.sum(axis=0),
             self.tolerance.sum(axis=0),
@@ -164,6 +176,23 @@ class Entries:
     wrong: Array
     values: Mapping[str, Array]
     pointwise: bool
+    tells: Array  # which are not all but nothing beside others of their sample
+
+    @classmethod
+    def of(
+        cls,
+        claimed: Array,
+        measured: Array,
+        tolerance: Array,
+        wrong: Array,
+        values: Mapping[str, Array],
+        pointwise: bool,
+    ) -> Entries:
+        """Return the numbers of one sample."""
+        size = np.maximum(np.abs(measured), np.nan_to_num(np.abs(claimed), nan=np.inf))
+        finite = size[np.isfinite(size)]
+        tells = size > (NOTHING * finite.max() if finite.size else 0.0)
+        return cls(claimed, measured, tolerance, wrong, values, pointwise, tells)
 
     @classmethod
     def joined(cls, samples: Sequence[Sample]) -> Entries:
@@ -177,6 +206,7 @@ class Entries:
             np.concatenate([e.wrong for e in some]),
             {name: np.concatenate([e.values[name] for e in some]) for name in names},
             all(e.pointwise for e in some),
+            np.concatenate([e.tells for e in some]),
         )
 
 
@@ -213,9 +243,15 @@ def fits(pairs: Iterable[tuple[Array, Array, Array]]) -> bool:
     with np.errstate(invalid="ignore"):
         return all(
             claimed.shape == expected.shape
-            and bool((np.abs(claimed - expected) <= allowed + NOISE * np.abs(expected)).all())
+            and bool((np.abs(claimed - expected) <= allowed + _slack(np.abs(expected))).all())
             for claimed, expected, allowed in pairs
         )
+
+
+def _slack(size: Array) -> Array:
+    """Return how far numbers of some sizes may be off by rounding in a rule."""
+    slack: Array = NOISE * size + NOTHING * size.max(initial=0.0, where=np.isfinite(size))
+    return slack
 
 
 def same(samples: Sequence[Sample], expected: Callable[[Array, Sample], Array]) -> bool:

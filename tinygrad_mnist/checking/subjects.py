@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_mnist.checking.inputs import function_name, signature_of
 from tinygrad_mnist.operation import Op
+from tinygrad_mnist.rules import PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -110,7 +111,9 @@ class Subject:
         return [p.name for p in parameters if p.default is _EMPTY and p.kind is not p.VAR_KEYWORD]
 
     def is_list(self, name: str) -> bool:
-        """Return whether a parameter is said to be a list of arrays."""
+        """Return whether a parameter is said to be a list of arrays, by its op's rule too."""
+        if isinstance(self.f, Op) and name in self.f.rules and PLACE in self.f.rules[name].slots:
+            return True
         parameter = self.signature.parameters[name]
         return parameter.kind is _VARIADIC or any(
             word in str(parameter.annotation) for word in ("Sequence", "list", "tuple")
