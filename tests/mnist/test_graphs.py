@@ -83,12 +83,13 @@ def test_steps_are_a_page(things):
         (["things.py:number"], r"things.py:number is no Tensor, module or function"),
         (
             ["things.py:needs"],
-            r"things.py:needs: no inputs were found; say their shapes by --input",
+            r"things.py:needs: no inputs were found \(.+\); say their shapes by --input",
         ),
         (
             ["things.py:model", "--input", "2,x"],
             r"--input takes a shape, such as 32,784; got '2,x'",
         ),
+        (["things.py:loss", "--input", "3"], r"loss is a Tensor, which takes no --input"),
         (["things.py:model", "--out", "a.xyz"], r"a\.xyz ends in no format"),
         (["things.py:loss", "--steps", "--out", "a.svg"], r"give a file that ends in \.html"),
         (["things.py:fails", "--input", "2,3", "--out", "f.gv"], r"can't be drawn.*is in f\.gv"),

@@ -264,7 +264,8 @@ class _Repeats:
                 v.notes = (f"{', '.join(v.notes)} {ELSEWHERE} {', '.join(final.notes)}",)
             if v.name == "getitem" and v.formula and final.formula:
                 (source, index), (_, to) = v.formula[1], final.formula[1]
-                v.formula = v.name, (source, f"{index} {ELSEWHERE} {to}")
+                between = f"] {ELSEWHERE} [" if "," in index else f" {ELSEWHERE} "
+                v.formula = v.name, (source, f"{index}{between}{to}")
             v.last = final.last or final
             for one, other in zip(v.sources, final.sources, strict=True):
                 if one.kind in LEAVES and other.kind in LEAVES and one is not other:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,8 @@ def find(what: str, shapes: Sequence[Sequence[Any]]) -> tuple[Any, list[Any]]:
     except TargetError as error:
         raise InputError(f"{error}; or give the folder of a run") from error
     if isinstance(found, Tensor):
+        if shapes:
+            raise InputError(f"{what} is a Tensor, which takes no --input: its history is drawn")
         return found, []
     if not callable(found) or isinstance(found, type):
         raise InputError(f"{what} is no Tensor, module or function: {found!r} can't be drawn")
@@ -95,7 +98,10 @@ def _inputs(f: Any, what: str, random: np.random.Generator) -> list[Any]:
             return []
         subject = shaped(subject, 0)[0][0]
     except (TypeError, ValueError) as error:
-        raise InputError(f"{what}: no inputs were found; say their shapes by --input") from error
+        reason = textwrap.shorten(str(error.__cause__ or error), 120, placeholder=" ...")
+        raise InputError(
+            f"{what}: no inputs were found ({reason}); say their shapes by --input"
+        ) from error
     calls = [draw_call(subject, lambda some: some[int(random.integers(len(some)))])]
     while len(calls) < _TRIES and not all(2 <= np.size(a) <= 64 for a in calls[-1].args):
         calls.append(draw_call(subject, lambda some: some[int(random.integers(len(some)))]))
