@@ -134,6 +134,7 @@ def test_the_page_is_dragged_and_zoomed(page):
                 "return [v.x, v.y, v.width, v.height]"
             )
 
+        browser.find_element(By.ID, "whole").click()
         start = seen()
         room = browser.find_element(By.ID, "graph")
         ActionChains(browser).drag_and_drop_by_offset(room, 100, 50).perform()
@@ -145,3 +146,19 @@ def test_the_page_is_dragged_and_zoomed(page):
         assert seen()[2] == pytest.approx(moved[2] / 1.3)
         browser.find_element(By.ID, "whole").click()
         assert seen() == pytest.approx(start)
+
+
+@needs_browser
+@pytest.mark.parametrize("layers", [1, 12])
+def test_a_page_opens_where_the_graph_begins_large_enough_to_read(tmp_path, layers):
+    page = tmp_path / "tall.html"
+    model = nn.Sequential(*(nn.Linear(2 + k, 3 + k, rng=0) for k in range(layers)))
+    draw(model, subjects.ones(1, 2), file=page)
+    with browsing(page, width=400, height=600) as browser:
+        taller = browser.execute_script("return natural.height > room.clientHeight")
+        assert taller == (layers > 1)
+        assert browser.execute_script("return unit()") < 1.5
+        top = browser.execute_script("return nodes[0].getBoundingClientRect().top")
+        assert 0 < top < 300
+        browser.find_element("id", "whole").click()
+        assert browser.execute_script("return view.height >= natural.height")

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 FULL = 6  # entries of an array that is shown in full
+SEVERAL = 4  # results of one call that are shown
 
 
 def summary(value: Any) -> tuple[str, bool]:
-    """Return an array in a few words, and whether it holds a NaN or an infinity.
+    """Return an array, or several, in a few words, and whether one holds a NaN or an infinity.
 
     Examples
     --------
@@ -20,7 +21,10 @@ def summary(value: Any) -> tuple[str, bool]:
     ('0 to 1, mean 0.5', False)
     """
     if isinstance(value, (tuple, list)):
-        return f"{len(value)} results", False
+        if len(value) > SEVERAL:
+            return f"{len(value)} results", False
+        texts = [("\N{EN DASH}", False) if one is None else summary(one) for one in value]
+        return "; ".join(text for text, _ in texts), any(odd for _, odd in texts)
     array = np.asarray(value)
     if array.dtype.kind not in "fc":
         if array.size <= FULL:

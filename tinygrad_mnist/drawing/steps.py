@@ -307,6 +307,10 @@ class _Steps:
         if v.measured is None or v.kind == "gap" or self.results.get(v, made) is not made:
             return  # of a folded module, only the cotangent of its result
         whole = totals[node] + g if node in totals else g
+        if made.kind == "part":  # of a call with several results, what has come to each
+            arrived = {**totals, node: whole}
+            parts = (w for w in self.by_node.values() if w.kind == "part" and shown(w) is v)
+            whole = [arrived.get(w.node) for w in sorted(parts, key=lambda w: int(w.name))]
         self._show(step, step.cotangents, v, whole)
         v.measured.gradient = whole
         if not step.nodes:
