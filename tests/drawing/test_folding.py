@@ -264,6 +264,25 @@ def test_weights_that_all_equal_blocks_share_stand_outside_of_them():
     assert "weight 4x4" not in labels(draw(nn.Sequential(*own), subjects.ones(2, 4))).values()
 
 
+def test_many_weights_that_all_equal_blocks_share_are_listed_and_said_to_be_shared():
+    layers = [nn.Linear(4, 4, rng=k) for k in range(4)]
+
+    def run(x):
+        for _ in range(20):
+            for layer in layers:
+                x = np.tanh(layer(x))
+        return x
+
+    shown = labels(draw(run, subjects.ones(2, 4))).values()
+    assert sum("weight 4x4, shared bias 4, shared" in label for label in shown) == 4
+
+
+def test_a_frozen_parameter_says_so_where_it_is_listed():
+    layer = nn.Linear(4, 2, rng=0)
+    layer.weight.requires_grad = False
+    assert "weight 4x2, frozen" in " ".join(labels(draw(layer, subjects.ones(2, 4))).values())
+
+
 def test_a_function_that_collapses_all_leaves_the_outermost_module_open():
     shown = labels(draw(nested(), subjects.ones(2, 8), collapse=lambda scope: True))
     opened = labels(draw(nested(), subjects.ones(2, 8), depth=1))

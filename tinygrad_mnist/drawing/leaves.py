@@ -8,12 +8,14 @@ from tinygrad_mnist.drawing.vertices import (
     LEAVES,
     OUTSIDE,
     Graph,
+    Scope,
     Vertex,
     around,
     common,
     shown,
 )
 
+CROWD = 6  # leaves outside of equal blocks that share them at most
 MANY = 24  # leaves of one kind that an operation reads alone; more of them are one node
 
 
@@ -51,15 +53,34 @@ def scope_leaves(graph: Graph) -> None:
 
 
 def list_leaves(graph: Graph) -> None:
-    """Let an operation inside a module list the leaves that it alone reads."""
+    """Let an operation inside a module list the leaves that it alone reads.
+
+    What all equal blocks share stands outside of them, unless it is much: then it is listed, too,
+    and said to be shared.
+    """
     readers: dict[Vertex, set[Vertex]] = {}
     for v in graph.vertices:
         for s in v.sources:
-            if s.kind in LEAVES and s.into is None and s.scope is not None and s.order == v.order:
+            if s.kind in LEAVES and s.into is None and s.order == v.order:
                 readers.setdefault(s, set()).add(shown(v))
+    shared: dict[Scope, list[tuple[Vertex, Vertex]]] = {}  # of the blocks outside of which they are
     for leaf, (reader, *others) in readers.items():
-        boxes = around(leaf.scope)
-        shared = others or any(s.times for s in around(reader.scope) if s not in boxes)
-        if not shared and any(s.what in {"module", "rule"} for s in boxes):
-            leaf.into = reader
-            reader.listed = (*reader.listed, leaf)
+        boxes, inside = around(leaf.scope), around(reader.scope)
+        blocks = [s for s in inside if s.times and s not in boxes]
+        listing = any(s.what in {"module", "rule"} for s in (inside if blocks else boxes))
+        if others or not listing:
+            continue
+        if blocks:
+            shared.setdefault(blocks[0], []).append((leaf, reader))
+        else:
+            _list(leaf, reader)
+    for pairs in shared.values():
+        if len(pairs) > CROWD:
+            for leaf, reader in pairs:
+                leaf.notes = (*leaf.notes, "shared")
+                _list(leaf, reader)
+
+
+def _list(leaf: Vertex, reader: Vertex) -> None:
+    leaf.into, leaf.scope = reader, reader.scope
+    reader.listed = (*reader.listed, leaf)

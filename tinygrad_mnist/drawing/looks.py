@@ -87,6 +87,7 @@ EDGE = {
 # Edges between lanes: what a rule saved, and whose rule it is.
 ACROSS = 'class="across"'
 SAVED = f'style="dashed" color="#0072B2" constraint="false" {ACROSS}'
+FAINT = f'style="dashed" color="#8FB9D6" penwidth="0.7" constraint="false" {ACROSS}'  # of many
 LINK = f'style="dotted" dir="none" color="#A6A6A6" constraint="false" {ACROSS}'
 ONWARD = f'constraint="false" {ACROSS}'  # from one column to the next
 HIDDEN = 'style="invis" width="0.01" height="0.01" label="" fixedsize="true"'

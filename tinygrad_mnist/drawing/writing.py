@@ -12,6 +12,7 @@ from tinygrad_mnist.drawing.levels import levels
 from tinygrad_mnist.drawing.looks import (
     CHANGES,
     EDGE,
+    FAINT,
     GRAPH,
     HIDDEN,
     LINK,
@@ -53,6 +54,7 @@ from tinygrad_mnist.drawing.wording import Wording
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+MANY = 40  # edges of what rules saved beyond which they are faint
 MOST_ACROSS = 100  # edges between lanes that a layout by dot alone can take
 
 
@@ -159,7 +161,7 @@ class _Writer:
 
     def _listed(self, leaf: Vertex) -> str:
         """Return the cell of a leaf inside the node that reads it."""
-        words = [f"{self.words.name(leaf)} {self.words.type(leaf)}"]
+        words = [", ".join([f"{self.words.name(leaf)} {self.words.type(leaf)}", *leaf.notes])]
         words += [text for text, _ in self.words.measures(leaf)]
         return cell(leaf.kind, "; ".join(words), self._tint(leaf).get("fillcolor"))
 
@@ -242,7 +244,8 @@ class _Writer:
                 if shown(s) not in read and not self.words.far(shown(s)):
                     saved[_arrow(shown(s), shown(rule[0]), SAVED)] = None
             links[_arrow(shown(origin), shown(rule[-1]), self._link(rule[-1]))] = None
-        yield from saved if len(saved) <= MOST_ACROSS else map(commented, saved)
+        lines = [line.replace(SAVED, FAINT) for line in saved] if len(saved) > MANY else [*saved]
+        yield from lines if len(lines) <= MOST_ACROSS else map(commented, lines)
         yield from map(commented, links)
 
     def _link(self, v: Vertex) -> str:
@@ -285,7 +288,11 @@ class _Writer:
         first = counted(operations, "operation") + (f", {dtype}" if dtype else "")
         kinds = {leaf.kind for v in self.visible for leaf in (v, *v.listed)} - {"gap"}
         fill = None if self.graph.scale is None else "#FFFFFF"
-        legend = "".join(cell(kind, kind, fill) for kind in STYLES if kind in kinds)
+        folded = {"rule" if v.order else "module" for v in self.visible if v.kind == "module"}
+        names = {"module": " or ".join(sorted(folded))}  # for both are folded
+        legend = "".join(
+            cell(kind, names.get(kind, kind), fill) for kind in STYLES if kind in kinds
+        )
         remarks = [first, *self.graph.remarks]
         left_out = sum(v.operations for v in self.visible if v.kind == "gap")
         if left_out:
