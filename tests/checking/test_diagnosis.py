@@ -304,3 +304,16 @@ def test_noise_is_no_pattern():
 def test_a_pattern_must_explain_every_sample():
     samples = [Sample.of_gradient(-MATRIX, MATRIX), Sample.of_gradient(2 * MATRIX, MATRIX)]
     assert diagnose(samples).pattern == "unknown"
+
+
+def test_at_given_inputs_a_result_taken_for_the_input_is_told_by_points_around():
+    x = np.array([0.3, 0.8, -0.4])
+    before = x.copy()
+    for planted, words in (
+        (unary(np.sin, lambda g, out: g * np.cos(out)), "result is used where the input belongs"),
+        (unary(np.exp, lambda g, x: g * x), "input is used where the result belongs"),
+        (unary(np.square, lambda g, x: g * 2 * np.exp(x)), "no known pattern"),
+    ):
+        with pytest.raises(GradientError, match=words):
+            gradcheck(planted, x)
+    assert (x == before).all()

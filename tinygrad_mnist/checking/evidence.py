@@ -82,6 +82,7 @@ def _moved(problem: Problem, name: str, random: np.random.Generator) -> Iterator
         yield from _at(problem, x)
     for part in problem.parts:
         if part.name == name and part.stop - part.start > 1:
+            x = x.copy()  # the last point has the other one
             x[part.start : part.stop] = x[part.start]
             yield from _at(problem, x)
 

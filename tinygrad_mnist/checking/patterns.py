@@ -165,7 +165,7 @@ def _sizes(s: Sample) -> dict[str, int]:
 
 def _size_in_words(n: int, name: str, what: str, sizes: Sequence[int]) -> str:
     """Return that a factor is a size, or where all have one size, that it may be."""
-    if len(set(sizes)) == 1 and not name.startswith("the batch"):
+    if len({*sizes} - {1}) == 1 and not name.startswith("the batch"):
         return f"it is {n} times too {what}, and {n} is {name}"
     kinds, done = ("mean", "sum"), "multiplied"
     if what == "small":

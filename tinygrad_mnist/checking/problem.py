@@ -295,6 +295,7 @@ class Problem:
         """
         there = copy.copy(self)
         there.x = self.near(x)
+        there.given = [array.copy() for array in self.split(there.x)]
         there.steps = joined([part.steps(there.x) for part in self.parts])
         there.out = self.value(there.x)
         if there.out.shape != self.out.shape or not np.isfinite(there.out).all():
