@@ -1,4 +1,4 @@
-"""The fenced blocks of a Markdown page."""
+"""Markdown: the fenced blocks of a page, and tables."""
 
 from dataclasses import dataclass
 
@@ -27,3 +27,9 @@ def blocks(text):
             start = None
     assert start is None, f"a fence is open from line {start} on"
     return found
+
+
+def table(rows):
+    """Return rows of cells as a table; the first is the title."""
+    title, *others = [f"| {' | '.join(map(str, row))} |" for row in rows]
+    return "\n".join([title, "|" + "---|" * len(rows[0]), *others]) + "\n"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.differential.comparing import ABSENT, BOTH, DIFFERS, FIRST
 from tests.differential.reasons import reason
+from tests.markdown import table
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "differential.md"
 
@@ -24,12 +25,6 @@ agree where they differ by no more than {rtol:g} of their largest entry.
 
 Run with {versions}.
 """
-
-
-def table(rows):
-    """Return rows of cells as a table; the first is the title."""
-    title, *others = [f"| {' | '.join(map(str, row))} |" for row in rows]
-    return "\n".join([title, "|" + "---|" * len(rows[0]), *others]) + "\n"
 
 
 def counts(verdicts):
