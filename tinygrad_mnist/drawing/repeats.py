@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from tinygrad_mnist.drawing.vertices import Vertex
 
 REPEATED = 12  # operations in a row of equal blocks at least
-PERIOD = 256  # operations in such a block at most
+PERIOD = 256  # operations in such a block at most, and in a graph of few
+LONG_PERIOD = 1024
 FEW = 100_000  # operations among which blocks side by side are looked for
 SEVERAL = 3  # operands of what may read all equal blocks, such as `stack`
 
@@ -57,27 +58,39 @@ class _Repeats:
             v.number = number
         self.all = tuple(self.flow)
         self.calls: dict[int, int] = {}
-        self.shared = Counter(
-            (s, v.order) for v in graph.vertices for s in v.sources if s.kind in OUTSIDE
-        )
+        self.shared: Counter[tuple[Vertex, int]] = Counter()
+        self.spans: dict[tuple[Vertex, int], tuple[int, int]] = {}  # of readers, where several
+        self.own: dict[tuple[Vertex, int], int] = {}  # what several of one block read -> the first
         self._read(graph)
         self.has_several = np.zeros(self.count, bool)
         self.has_several[list(self.several)] = True
         self.join(self._far)
-        while len(self.flow) <= FEW and (self.join(self._far) or self.join(self._near())):
+        while len(self.flow) <= FEW and self._join_others():
             pass
+
+    def _join_others(self) -> bool:
+        """Join blocks that are equal in another way; return whether there were any."""
+        if self.join(self._far) or self.join(self._near()):
+            return True
+        self.own = {s: span[0] for s, span in self.spans.items() if span[1] - span[0] <= LONG_PERIOD}
+        joined = bool(self.own) and self.join(self._far)
+        self.own = {}
+        return joined
 
     def _read(self, graph: Graph) -> None:
         """Take down who reads each vertex."""
         for v in graph.vertices:
-            if v.kind == "output" and v.order:
-                continue
             reader = v.number if v.kind in FLOW else self.count
+            for s in v.sources:
+                if s.kind in OUTSIDE:
+                    self.shared[s, v.order] += 1
+                    first, _ = self.spans.get((s, v.order), (reader, reader))
+                    self.spans[s, v.order] = first, reader
             read = [s.number for s in v.sources if s.kind in FLOW and s.order == v.order]
             if v.kind in FLOW and len(read) >= SEVERAL:
                 for number in read:
                     self.several.setdefault(number, set()).add(reader)
-            else:
+            elif not (v.kind == "output" and v.order):
                 for number in read:
                     self.last[number] = reader
 
@@ -97,7 +110,8 @@ class _Repeats:
         while found:  # a block of blocks is found in the next round
             found = False
             period = 0
-            while (period := period + 1) <= min(PERIOD, len(self.flow) // 3):
+            longest = LONG_PERIOD if len(self.flow) <= FEW else PERIOD
+            while (period := period + 1) <= min(longest, len(self.flow) // 3):
                 found |= self._join_all(period)
             joined |= found
         return joined
@@ -110,14 +124,21 @@ class _Repeats:
         if v.kind == "input":
             key.append(v.number)
         for s in v.sources:
-            shared = self.shared[s, v.order] > 1
-            if s.kind in LEAVES or shared:
-                key.append((s.kind, s.shape, s.dtype, id(s) if shared else 0))
+            if s.kind in LEAVES or self.shared[s, v.order] > 1:
+                key.append((s.kind, s.shape, s.dtype, self._leaf(v, s)))
             elif s.order < v.order:  # saved by a block that lies as far back as this ahead
                 key.append(("saved", int(self.look_of[self.shows[s.number]])))
             else:
                 key.append(place(v, s))
         return tuple(key)
+
+    def _leaf(self, v: Vertex, s: Vertex) -> int | str:
+        """Return what is the same for leaves in all blocks: each has its own, or it is shared."""
+        if self.shared[s, v.order] == 1:
+            return ""
+        if (s, v.order) in self.own:
+            return f"own {v.number - self.own[s, v.order]}"
+        return id(s)
 
     def _far(self, v: Vertex, s: Vertex) -> Any:
         """Return how far back a source is, or of which equal ones it is one."""
@@ -225,7 +246,7 @@ class _Repeats:
                 continue
             far = v.number - s.number == w.number - t.number
             if s.kind in LEAVES and t.kind in LEAVES:
-                fits = max(self.shared[s, v.order], self.shared[t, w.order]) == 1  # own weights
+                fits = self._leaf(v, s) == self._leaf(w, t)
             elif t in before:
                 fits = far or s.kind in OUTSIDE or s.number < before[0].number
             else:
