@@ -267,14 +267,17 @@ def test_weights_that_all_equal_blocks_share_stand_outside_of_them():
 def test_many_weights_that_all_equal_blocks_share_are_listed_and_said_to_be_shared():
     layers = [nn.Linear(4, 4, rng=k) for k in range(4)]
 
-    def run(x):
-        for _ in range(20):
+    def run(xs):
+        state = subjects.ones(2, 4)
+        for x in xs:
             for layer in layers:
-                x = np.tanh(layer(x))
-        return x
+                state = np.tanh(layer(state)) + x
+        return state
 
-    shown = labels(draw(run, subjects.ones(2, 4))).values()
+    picture = draw(run, subjects.ones(20, 2, 4))
+    shown = labels(picture).values()
     assert sum("weight 4x4, shared bias 4, shared" in label for label in shown) == 4
+    assert any(a == "state 2x4" and label == "at first" for a, _, label in edges(picture))
 
 
 def test_a_frozen_parameter_says_so_where_it_is_listed():

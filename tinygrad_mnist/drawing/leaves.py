@@ -63,12 +63,13 @@ def list_leaves(graph: Graph) -> None:
         for s in v.sources:
             if s.kind in LEAVES and s.into is None and s.order == v.order:
                 readers.setdefault(s, set()).add(shown(v))
+    entering = {s for v in graph.vertices for s, _ in v.entering}
     shared: dict[Scope, list[tuple[Vertex, Vertex]]] = {}  # of the blocks outside of which they are
     for leaf, (reader, *others) in readers.items():
         boxes, inside = around(leaf.scope), around(reader.scope)
         blocks = [s for s in inside if s.times and s not in boxes]
         listing = any(s.what in {"module", "rule"} for s in (inside if blocks else boxes))
-        if others or not listing:
+        if others or not listing or leaf in entering:
             continue
         if blocks:
             shared.setdefault(blocks[0], []).append((leaf, reader))

@@ -72,7 +72,8 @@ class _Repeats:
         """Join blocks that are equal in another way; return whether there were any."""
         if self.join(self._far) or self.join(self._near()):
             return True
-        self.own = {s: span[0] for s, span in self.spans.items() if span[1] - span[0] <= LONG_PERIOD}
+        spans = self.spans.items()
+        self.own = {leaf: first for leaf, (first, last) in spans if last - first <= LONG_PERIOD}
         joined = bool(self.own) and self.join(self._far)
         self.own = {}
         return joined
