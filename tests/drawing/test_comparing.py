@@ -61,3 +61,29 @@ def test_a_comparison_is_written_to_a_file(tmp_path):
 def test_a_comparison_with_nothing_to_draw_is_refused():
     with pytest.raises(TypeError, match="draw takes Tensors"):
         draw_diff(1, 2)
+
+
+def test_a_loop_of_another_length_is_the_same_block_changed():
+    def looping(times):
+        def f(x):
+            for _ in range(times):
+                x = np.tanh(x * 2.0 + 1.0) + x
+            return x
+
+        return f
+
+    picture = draw_diff(looping(20), looping(30), np.ones(3))
+    assert "1 changed, 2 nodes the same" in picture.source
+    assert "≈ x 30 x = tanh(x * 2 + 1) + x was x 20" in labels(picture).values()
+
+
+def test_what_stands_beside_a_change_in_a_module_is_the_same():
+    class Model(nn.Module):
+        def __init__(self, size):
+            self.inner = nn.Linear(3, size, rng=0)
+
+        def forward(self, x):
+            return self.inner(np.exp(x).sum(axis=0, keepdims=True)).sum()
+
+    picture = draw_diff(Model(2), Model(4), subjects.ones(5, 3))
+    assert "1 changed, 5 nodes the same" in picture.source

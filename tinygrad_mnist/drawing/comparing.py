@@ -24,13 +24,14 @@ def compare(a: Graph, b: Graph) -> Graph:
     before, after = visible(a), visible(b)
     words_a, words_b = Wording(a), Wording(b)
     matcher = SequenceMatcher(None, [*map(_key, before)], [*map(_key, after)], autojunk=False)
+    alone = Counter(scope for v in (*before, *after) for scope in around(v.scope))
     same: dict[Vertex, Vertex] = {}
     for i, j, length in matcher.get_matching_blocks():
         same |= zip(before[i : i + length], after[j : j + length], strict=True)
     for v in set(after) - set(same.values()):
         v.change = "added"
     for old, new in same.items():
-        was, now = _said(words_a, old), _said(words_b, new)
+        was, now = _said(words_a, old, alone), _said(words_b, new, alone)
         if was != now:
             new.change = "changed"
             new.was = ", ".join(w for w, n in zip(was, now, strict=True) if w != n and w)
@@ -47,17 +48,21 @@ def compare(a: Graph, b: Graph) -> Graph:
 def _key(v: Vertex) -> tuple[Any, ...]:
     """Return what two vertices have in common that are compared."""
     name = "" if v.kind == "output" else v.name
-    return v.kind, name, v.order, tuple(scope.path for scope in around(v.scope))
+    return v.kind, name, v.order, _path(v.scope)
 
 
-def _said(words: Wording, v: Vertex) -> list[str]:
-    """Return what a picture says of a vertex."""
+def _said(words: Wording, v: Vertex, alone: Counter[Scope]) -> list[str]:
+    """Return what a picture says of a vertex, and of boxes that it is `alone` in."""
     leaves = [f"{words.name(leaf)} {words.type(leaf)}" for leaf in v.listed]
-    scopes = [f"{s.kind} {s.parameters:,} parameters" for s in around(v.scope)[-1:] if s.parameters]
+    boxes = around(v.scope)
+    own = [s for s in boxes if alone[s] == 1 and s.parameters]
+    scopes = [f"{s.kind} {s.parameters:,} parameters" for s in own]
+    times = [s.path for s in boxes if s.times]
     formula = words.formula(v) if v.formula is not None else ""
     kind = words.type(v) if v.kind not in {"module", "gap"} else ""
     name = v.name if v.kind == "output" else ""
-    return [name, formula, ", ".join(v.notes), kind, ", ".join(leaves), ", ".join(scopes)]
+    notes = v.notes if v.formula is None else ()
+    return [name, formula, kind, *map(", ".join, (notes, leaves, scopes, times))]
 
 
 def _removed(a: Graph, b: Graph, same: dict[Vertex, Vertex]) -> Iterable[Vertex]:
@@ -89,5 +94,5 @@ def _removed(a: Graph, b: Graph, same: dict[Vertex, Vertex]) -> Iterable[Vertex]
             yield reading
 
 
-def _path(scope: Scope) -> tuple[str, ...]:
-    return tuple(f"{one.what} {one.path}" for one in around(scope))
+def _path(scope: Scope | None) -> tuple[str, ...]:
+    return tuple(f"{one.what} {'' if one.times else one.path}" for one in around(scope))
