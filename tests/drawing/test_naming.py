@@ -72,6 +72,20 @@ def test_modules_that_a_function_calls_bear_the_names_of_variables():
     assert any("layers.1 Linear" in label for label in labels(picture).values())
 
 
+def test_modules_in_a_list_bear_the_name_of_the_list():
+    layers = [nn.Linear(3, 3, rng=k) for k in range(2)]
+
+    def f(x):
+        for layer in layers:
+            x = layer(x)
+        return x
+
+    shown = labels(draw(f, subjects.ones(5, 3))).values()
+    assert [label.split(",")[0] for label in shown if "Linear" in label] == [
+        "layers[0] Linear", "layers[1] Linear",
+    ]  # fmt: skip
+
+
 def test_results_bear_their_keys():
     def f(x):
         total = x.sum()

@@ -99,9 +99,10 @@ def draw(
     Notes
     -----
     Variables have the names of the code that is drawn, or of the code that draws a history.
-    Elementwise operations in a row are one node with their formula, and equal blocks in a row are
-    drawn once. Beyond 150 nodes modules are folded, innermost first, and then the middle is left
-    out; the caption says so. What is taller than 40 nodes goes on in a second column.
+    Elementwise operations in a row are one node with their formula. Equal blocks, each fed by the
+    one before or side by side, are drawn once, and what adds up many alike is one sum. Beyond 150
+    nodes modules are folded, innermost first, and then the middle is left out; the caption says so.
+    What is taller than 40 nodes goes on in a second column.
 
     Examples
     --------

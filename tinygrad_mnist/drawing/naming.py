@@ -67,8 +67,10 @@ class Names:
         for frame in self.frames.values():
             self.look_closely(frame)
             for name, module in modules_in(frame):
-                if name != "self":
-                    self.modules.setdefault(id(module), name)
+                known = self.modules.get(id(module), "")
+                better = not known or ("[" in name and "[" not in known)  # than a loop's variable
+                if name != "self" and better:
+                    self.modules[id(module)] = name
         self.frames.clear()  # which would keep the caller, and with it this object
 
     def look_closely(self, frame: FrameType) -> None:
@@ -133,11 +135,14 @@ def result_names(tree: Any) -> list[str]:
 
 
 def modules_in(frame: FrameType) -> Iterator[tuple[str, Any]]:
-    """Yield the modules that a frame has as variables, with their names."""
+    """Yield the modules that a frame has as variables, or in lists, with their names."""
     reached = [(name, frame.f_globals.get(name)) for name in frame.f_code.co_names]
     for name, value in [*frame.f_locals.items(), *reached]:
-        if hasattr(value, "named_parameters") and not isinstance(value, type):
-            yield name, value
+        several = type(value) is list or type(value) is tuple
+        found = [(f"{name}[{k}]", v) for k, v in enumerate(value[:_MEMBERS])] if several else []
+        for path, one in found or [(name, value)]:
+            if hasattr(one, "named_parameters") and not isinstance(one, type):
+                yield path, one
 
 
 def _tensors(name: str, value: Any) -> Iterator[tuple[str, Any]]:
