@@ -229,6 +229,7 @@ PATTERNS = {
         unary(np.max, lambda g, x, out: g * np.equal(raw(x), raw(out)), shapes="(n)"),
         "it is wrong where entries of the input are equal",
     ),
+    "a step": (unary(np.round, lambda g: g), "the function stands still, .* map_gradient"),
     "nothing known": (unary(np.sin, lambda g, x: g * np.exp(-x * x)), "no known pattern"),
 }
 
@@ -317,3 +318,20 @@ def test_at_given_inputs_a_result_taken_for_the_input_is_told_by_points_around()
         with pytest.raises(GradientError, match=words):
             gradcheck(planted, x)
     assert (x == before).all()
+
+
+def test_one_wrong_entry_of_many_is_among_those_that_a_diagnosis_looks_at():
+    factors = np.ones((20, 20))
+    factors[10, 17] = 1.5
+    planted = unary(np.sin, lambda g, x: g * np.cos(x) * factors)
+    words = r"diagnosis: it is wrong at index \[10, 17\] alone; there it is 1.5 times too large"
+    with pytest.raises(GradientError, match=words):
+        gradcheck(planted, np.random.default_rng(0).normal(size=(20, 20)), order=1)
+
+
+def test_at_a_kink_alone_no_factor_is_named():
+    kinked = unary(
+        lambda x: np.maximum(x, 0) ** 2, lambda g, x: g * np.where(x, 2 * x * (x > 0), 1)
+    )
+    with pytest.raises(GradientError, match=r"diagnosis: it is right only where x is not 0\n"):
+        gradcheck(kinked, np.array([0.0, 1.0, -2.0]))

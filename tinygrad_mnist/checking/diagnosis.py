@@ -14,7 +14,7 @@ from tinygrad_mnist.checking.cotangents import (
     rounded,
 )
 from tinygrad_mnist.checking.missing import missing_part
-from tinygrad_mnist.checking.patterns import EVERYWHERE, factor, not_finite, sign, zero
+from tinygrad_mnist.checking.patterns import EVERYWHERE, factor, flat, not_finite, sign, zero
 from tinygrad_mnist.checking.regions import find_region
 from tinygrad_mnist.checking.sample import Diagnosis, Sample
 
@@ -55,6 +55,8 @@ def _pattern(samples: Sequence[Sample]) -> Diagnosis | None:
             return found
     if not any(s.wrong.any() for s in samples):
         return None
+    if flat(samples):
+        return flat(samples)
     region = _in_a_region(samples)
     if region is not None and region.factor is not None:  # all is said
         return sign(samples) or factor(samples) or region
@@ -106,9 +108,9 @@ def _in_a_region(samples: Sequence[Sample]) -> Diagnosis | None:
     if region is None:
         return None
     there = [s for s in (_restricted(s) for s in samples) if s is not None]
-    inside = None
-    for pattern in (zero, sign, factor):
-        inside = inside or pattern(there)
+    inside = zero(there)
+    if region.bound != 0 or region.kind != "large":  # at a point, a kink, factors say nothing
+        inside = inside or sign(there) or factor(there)
     where = "there" if region.kind in {"index", "tied"} else "elsewhere"
     more = f"; {where} {inside.sentence}" if inside else ""
     return Diagnosis("region", f"{region}{more}", inside.factor if inside else None, region)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 WHOLE = 1024  # entries of a Jacobian that is measured whole
 COLUMNS = 48  # that are looked at in a larger one
+SUSPECTS = 16  # of them, at most, that were found wrong
 ROWS = 3  # random cotangents that stand for a larger one's rows
 SCALES = (1.0, 1.0, 0.3, 3.0, 0.03, 10.0, 1.0, 1.0)  # of other points, relative to this one
 ENOUGH = 6  # samples
@@ -41,6 +42,7 @@ def samples_of(wrong: Wrong, others: Iterable[Problem]) -> list[Sample]:
     """
     random = np.random.default_rng(0)
     problem, name, order = wrong.check.problem, wrong.mismatch().parameter, wrong.check.order
+    suspects = wrong.rows[:SUSPECTS]
     found = []
     elsewhere = (
         there
@@ -52,7 +54,9 @@ def samples_of(wrong: Wrong, others: Iterable[Problem]) -> list[Sample]:
         if part is None or part.start == part.stop or not there.out.size:
             continue
         try:
-            sample = _first(there, part, random) if order == 1 else _second(there, part, random)
+            rows = suspects if there.x.size == problem.x.size else suspects[:0]
+            look = _first if order == 1 else _second
+            sample = look(there, part, random, rows)
         except Exception:  # noqa: BLE001, S112 - it may refuse a point in any way, or its rules may
             continue
         if sample is not None and _is_sure(sample, 1.0 if np.any(problem.noise) else 1e-3):
@@ -123,12 +127,14 @@ def _is_sure(sample: Sample, small: float) -> bool:
 # One sample ---------------------------------------------------------------------------------------
 
 
-def _first(problem: Problem, part: Part, random: np.random.Generator) -> Sample | None:
+def _first(
+    problem: Problem, part: Part, random: np.random.Generator, suspects: Vector
+) -> Sample | None:
     n, m = part.stop - part.start, problem.out.size
     cotangent = generic(random, m)
     pulled = problem.pull(problem.x, cotangent)[part.start : part.stop]
     if n * m > WHOLE:
-        return _large(problem, part, random)
+        return _large(problem, part, random, suspects)
     claimed = _claimed(problem, part)
     measured, error = _columns(problem.value, problem, part, noise=_noise(problem))
     one = len(problem.out_shapes) == 1
@@ -207,10 +213,17 @@ def _at_result(
     return None, None
 
 
-def _large(problem: Problem, part: Part, random: np.random.Generator) -> Sample:
-    """Return some columns of a Jacobian, under random cotangents."""
+def _picked(part: Part, random: np.random.Generator, suspects: Vector) -> Vector:
+    """Return some entries of an input, suspects among them."""
     n = part.stop - part.start
-    picks = np.sort(random.choice(n, min(n, COLUMNS), replace=False))
+    own = suspects[(part.start <= suspects) & (suspects < part.stop)] - part.start
+    picks: Vector = np.union1d(own, random.choice(n, min(n, COLUMNS), replace=False)).astype(int)
+    return picks
+
+
+def _large(problem: Problem, part: Part, random: np.random.Generator, suspects: Vector) -> Sample:
+    """Return some columns of a Jacobian, under random cotangents."""
+    picks = _picked(part, random, suspects)
     cotangents = np.array([generic(random, problem.out.size) for _ in range(ROWS)])
     claimed = [problem.pull(problem.x, c)[part.start + picks] for c in cotangents]
     measured, error = _columns(
@@ -221,14 +234,22 @@ def _large(problem: Problem, part: Part, random: np.random.Generator) -> Sample:
         noise=np.abs(cotangents) @ np.broadcast_to(_noise(problem), problem.out.shape),
     )
     return Sample(
-        np.array(claimed), measured, error, x=problem.x[part.start + picks], name=part.name
+        np.array(claimed),
+        measured,
+        error,
+        x=problem.x[part.start + picks],
+        name=part.name,
+        places=[part.index(part.start + int(k)) for k in picks],
+        whole=part.shape,
     )
 
 
-def _second(problem: Problem, part: Part, random: np.random.Generator) -> Sample | None:
+def _second(
+    problem: Problem, part: Part, random: np.random.Generator, suspects: Vector
+) -> Sample | None:
     """Return the Hessian of <cotangent, results> by one input, claimed and measured."""
     n = part.stop - part.start
-    picks = np.sort(random.choice(n, min(n, COLUMNS), replace=False))
+    picks = _picked(part, random, suspects)
     first = First(problem, generic(random, problem.out.size))
     rows = []
     for k in picks:

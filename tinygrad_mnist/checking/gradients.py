@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_mnist.checking.comparing import Wrong, check_point
-from tinygrad_mnist.checking.diagnosis import diagnose
+from tinygrad_mnist.checking.diagnosis import UNKNOWN, diagnose
 from tinygrad_mnist.checking.evidence import curve_of, resized, samples_of
 from tinygrad_mnist.checking.exhaustive import check_every_number
 from tinygrad_mnist.checking.inputs import function_name, named_arguments
@@ -209,6 +209,8 @@ def _explained(
 def _diagnosed(wrong: Wrong, others: Iterable[Problem]) -> Diagnosis:
     """Return the pattern of what is wrong, as far as numbers tell."""
     found = diagnose(samples_of(wrong, others))
+    if found.pattern == "right":  # wrong at that one point alone, and not as measured here
+        return UNKNOWN
     if wrong.check.order == 1 or found.pattern == "not finite":
         return found
     if found.region is not None and found.region.kind == "large" and found.region.bound == 0:

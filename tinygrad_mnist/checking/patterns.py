@@ -39,6 +39,17 @@ def zero(samples: Sequence[Sample]) -> Diagnosis | None:
     return Diagnosis("zero", "zero is returned")
 
 
+def flat(samples: Sequence[Sample]) -> Diagnosis | None:
+    """Look whether the function stands still wherever something is claimed."""
+    if any((np.abs(s.measured) > s.tolerance).any() for s in samples):
+        return None
+    return Diagnosis(
+        "flat",
+        "the function stands still, so its derivative is 0; another one that is meant to pass goes "
+        "through map_gradient",
+    )
+
+
 def sign(samples: Sequence[Sample]) -> Diagnosis | None:
     """Look whether claims have the opposite sign."""
     if fits((s.claimed, -s.measured, s.tolerance) for s in samples):
@@ -122,6 +133,8 @@ def _uncertainty(s: Sample) -> float:
 def _one_factor(s: Sample) -> float | None:
     """Return the number that measured derivatives were multiplied with, if there is one."""
     if not np.isfinite(s.claimed).all():
+        return None
+    if not (np.abs(s.measured) > 10 * s.tolerance).any():
         return None
     weight = 1 / (s.tolerance + 1e-300)
     square = np.sum((weight * s.measured) ** 2)

@@ -64,21 +64,24 @@ def _index(samples: Sequence[Sample], wrong: Sequence[Array]) -> Region | None:
         return None
     if len(pairs) < sum(w.size > 1 for w in wrong) / 2:
         return None  # it is something else that tells right from wrong
-    places = [np.unravel_index(int(np.argmax(w)), s.shape) for s, w in pairs]
-    first = {tuple(int(k) for k in place) for place in places}
+    places = [_place(s, int(np.argmax(w))) for s, w in pairs]
+    first = set(places)
     last = {
-        tuple(int(k) - n for k, n in zip(place, s.shape, strict=True))
+        tuple(k - n for k, n in zip(place, s.whole or s.shape, strict=True))
         for place, (s, _) in zip(places, pairs, strict=True)
     }
     for found, which in ((first, "first"), (last, "last")):
         if len(found) == 1:
             index = ", ".join(map(str, found.pop()))
             return Region("index", f"it is wrong at index [{index}] alone")
-        if len({set(place) == {0 if which == "first" else -1} for place in found}) == 1:
-            ends = {k for place in found for k in place}
-            if ends == {0 if which == "first" else -1}:  # of arrays with more axes, or fewer
-                return Region("index", f"it is wrong at the {which} entry alone")
+        if {k for place in found for k in place} == {0 if which == "first" else -1}:
+            return Region("index", f"it is wrong at the {which} entry alone")  # of any shape
     return None
+
+
+def _place(s: Sample, k: int) -> tuple[int, ...]:
+    """Return the index of an entry in the input."""
+    return s.places[k] if s.places else tuple(map(int, np.unravel_index(k, s.shape)))
 
 
 def _slice(samples: Sequence[Sample], wrong: Sequence[Array]) -> Region | None:

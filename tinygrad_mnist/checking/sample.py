@@ -50,6 +50,10 @@ class Sample:
         size": 32}``.
     name : str
         What the input is called.
+    places : list of tuple of int, optional
+        The indices of the n entries, if they are some of a larger input,
+    whole : tuple of int, optional
+        and its shape.
     """
 
     claimed: Array
@@ -66,6 +70,8 @@ class Sample:
     claimed_at_result: Array | None = None
     sizes: Mapping[str, int] = field(default_factory=dict)
     name: str = "x"
+    places: Sequence[tuple[int, ...]] = ()
+    whole: tuple[int, ...] = ()
 
     @classmethod
     def of_gradient(cls, claimed: Any, measured: Any, error: Any = 0.0, **more: Any) -> Sample:

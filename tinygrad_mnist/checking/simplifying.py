@@ -28,6 +28,7 @@ PLAIN = (1.0, 2.0, -1.0, 0.5, -2.0, 3.0)
 def simplified(found: Found, failure: Failure) -> Found:
     """Return a call at which the same check fails, with simpler numbers where there are any."""
     order = found.error.check.order if isinstance(found.error, Wrong) else 2
+    _with_plain_seed(found, failure, order)
     tries = 0
     for step in (_shorter, _memory, _whole, _each):
         for arguments in step(found):
@@ -42,6 +43,16 @@ def simplified(found: Found, failure: Failure) -> Found:
             if type(error) is type(found.error) and _same_input(error, found.error):
                 found.call, found.error = call, error
     return found
+
+
+def _with_plain_seed(found: Found, failure: Failure, order: int) -> None:
+    """Let the check fail with the seed that goes without saying, if it does."""
+    try:
+        error = failure(found.call, 0, order)
+    except Exception:  # noqa: BLE001 - it is no call that can be made
+        return
+    if type(error) is type(found.error) and _same_input(error, found.error):
+        found.seed, found.error = 0, error
 
 
 def _same_input(error: Any, before: Any) -> bool:
