@@ -59,3 +59,31 @@ def test_a_result_that_is_0_but_for_rounding_excuses_no_wrong_number_beside_it()
     both = op(power, shapes="(n)").defvjp(x=lambda g, x: g[0] * x)
     with pytest.raises(GradientError, match="with respect to x is wrong"):
         gradcheck(both, np.random.default_rng(0).normal(size=5), order=1)
+
+
+def test_a_small_error_where_a_function_curves_is_no_kink():
+    @op
+    def square(x):
+        return x * x
+
+    square.defvjp(x=lambda g, x: g * np.where(np.abs(x) < 1e-3, 3, 2) * x)
+    with pytest.raises(GradientError, match=r"wrong at x\[1\] = 0.0001"):
+        gradcheck(square, np.array([100.0, 1e-4, -3.0]))
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "at"),
+    [
+        (np.trim_zeros, [0.0, 1.0, 2.0], "filt[0] = 0"),
+        (np.unique, [1.0, 1.0, 2.0], "ar[0] = 1"),
+        (lambda x: x[x > 0], [1.0, 0.0, 2.0], "x[1] = 0"),
+    ],
+    ids=["zeros", "ties", "chosen"],
+)
+def test_a_point_where_the_results_change_their_shape_is_said_to_be_one(f, x, at):
+    with pytest.warns(GradientWarning):
+        report = gradcheck(f, np.array(x))
+    words = f"results of another shape beside {at}: a derivative does not apply there"
+    assert words in report.notes
+    beside = gradcheck(f, np.add(x, [0.3, 0.2, 0.1]))
+    assert beside.verdict == "pass"

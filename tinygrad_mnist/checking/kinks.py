@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 AROUND = (1e-3, 1e-6, 1e-9)  # how far from a kink, relative to a step, its sides are looked at
 DIRECTIONS = 8  # that move several entries at once
+NEARER = 8  # times, where the sides of a kink must be as far apart
 FAR = 100  # times what is off at a kink: then claims around differ
 SIDES = 32  # pairs of points around a kink, and one for each entry, before a claim is called wrong
 
@@ -53,9 +54,10 @@ def _is_surrounded(
     """Return whether claims lie between those to both sides of x, each and together.
 
     Of these the first two are measured, so well that what is off at x would be seen; where claims
-    around differ by far more than that, it is a kink that is seen.
+    around differ by far more than that, it is a kink that is seen. At last it must be no curve.
     """
     problem = check.problem
+    points: list[Vector] = []
     within = around / 200 * np.array((1.0, 0.1, 0.01))
     found: list[Vector] = []
     vague = np.zeros(rows.size, bool)
@@ -70,13 +72,21 @@ def _is_surrounded(
             beside = check.claim(x)
             if np.isfinite(beside).all():
                 found.append(beside)
+                points.append(x)
         if n >= 3 and found:
             beside = np.array(found)
             if not (np.ptp(beside[:, rows], axis=0) >= FAR * off)[vague].all():
                 continue
             if _inside(claimed, beside[:, rows], 0.0).all() and _together(check, beside, random):
-                return True
+                return _stays_apart(check, beside[:, rows], points, rows)
     return False
+
+
+def _stays_apart(check: Check, beside: Vector, points: list[Vector], rows: Vector) -> bool:
+    """Return whether claims differ as much nearer to x; where a function curves, they do not."""
+    here = check.problem.x
+    nearer = np.array([check.claim(here + (x - here) / NEARER)[rows] for x in points])
+    return bool((np.ptp(nearer, axis=0) >= np.ptp(beside, axis=0) / 2).all())
 
 
 def _inside(claimed: Vector, beside: Vector, wider: float) -> Vector:

@@ -15,7 +15,7 @@ from tinygrad_mnist.checking.floors import (
     value_noise,
 )
 from tinygrad_mnist.checking.inputs import joined
-from tinygrad_mnist.checking.problem import RuleError
+from tinygrad_mnist.checking.problem import OtherShapes, RuleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -94,7 +94,8 @@ def slopes(
         table = before[1:] + (before[1:] - before[:-1]) / (4.0**n - 1)
     slope, error = table[0], 4 * np.abs(table[0] - before).max(axis=0)
     smallest = step / 2 ** (LEVELS - 1)
-    error += moves * (rounding(np.abs(here) + np.abs(slope).sum(axis=0), smallest, eps) + TINY)
+    size = np.abs(here) + np.sum(np.abs(slope), axis=0, where=np.isfinite(slope))
+    error += moves * (rounding(size, smallest, eps) + TINY)
     error += rounding(noise, smallest, 1.0)
     finite = np.isfinite(error)
     span = np.nan_to_num(np.array(spans).reshape(error.shape), posinf=0.0)
@@ -336,9 +337,12 @@ class Second:
         self._noise_of_rules = np.zeros(v.size)  # of each claim
 
     def claim(self, x: Vector) -> Vector:
-        """Return the gradient of <v, gradient>, by the rules' own rules."""
+        """Return the gradient of <v, gradient>, by the rules' own rules; NaN as in `pull`."""
         problem, cotangents = self.problem, self.problem.outputs(self.cotangent)
-        _, pull = vjp(lambda *arrays: problem.gradients(arrays, cotangents), *problem.split(x))
+        try:
+            _, pull = vjp(lambda *arrays: problem.gradients(arrays, cotangents), *problem.split(x))
+        except OtherShapes:
+            return np.full_like(problem.x, np.nan)
         try:
             return joined(pull(tuple(problem.split(self.v))))
         except Exception as error:

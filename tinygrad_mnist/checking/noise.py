@@ -174,6 +174,9 @@ def what_is_there(check: First | Second, verdicts: Verdicts) -> Obstacle:
         order = "" if check.order == 1 else ", at order 2"
         if np.isinf(verdicts.claimed[place]):
             said.append(f"an infinite slope is claimed at {at}, and differences grow there{order}")
+        elif isinstance(check, First) and _changes_shape(check, row):
+            jump = True
+            said.append(f"results of another shape beside {at}: a derivative does not apply there")
         elif isinstance(check, First) and _values_jump(check, row):
             jump = True
             said.append(f"a jump at {at}: a derivative does not apply there")
@@ -204,11 +207,22 @@ def _lost_to_rounding(check: First | Second) -> float:
     return float(np.max(noise / (size + 1e-300)))
 
 
+def _changes_shape(first: First, row: int) -> bool:
+    """Return whether the results have another shape right beside a point, where `value` is NaN."""
+    axis = _axis(first, row)
+    beside = [first.problem.value(first.problem.x + step * axis) for step in (-1e-8, 1e-8)]
+    return bool(np.isnan(beside).all(axis=1).any() and not np.isnan(first.problem.out).any())
+
+
 def _values_jump(first: First, row: int) -> bool:
+    problem = first.problem
+    return bool(_jumps(problem.value, problem.x, _axis(first, row), problem.coarse).any())
+
+
+def _axis(first: First, row: int) -> Vector:
     axis = np.zeros(first.problem.x.size)
     axis[row] = first.problem.steps[row]
-    problem = first.problem
-    return bool(_jumps(problem.value, problem.x, axis, problem.coarse).any())
+    return axis
 
 
 def _jumps(

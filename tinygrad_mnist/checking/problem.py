@@ -33,7 +33,7 @@ class RuleError(Exception):
     """A rule raised something, at inputs that the function itself takes."""
 
 
-class _OtherShapes(Exception):  # noqa: N818 - it is caught before anyone sees it
+class OtherShapes(Exception):  # noqa: N818 - it is caught before anyone sees it
     """The results are of other shapes than at the point itself."""
 
 
@@ -239,7 +239,7 @@ class Problem:
         """Return the gradient of <cotangent, results> at a vector, as one; NaN as in `value`."""
         try:
             return joined(self.gradients(self.split(x), self.outputs(cotangent)))
-        except _OtherShapes:
+        except OtherShapes:
             return np.full_like(self.x, np.nan)
 
     def gradients(self, arrays: Sequence[Any], cotangents: list[Any]) -> tuple[Any, ...]:
@@ -253,7 +253,7 @@ class Problem:
         def called(*inputs: Any) -> list[Any]:
             results = self.call(inputs)
             if [np.shape(raw(result)) for result in results] != self.out_shapes:
-                raise _OtherShapes
+                raise OtherShapes
             return results
 
         _, pull = vjp(called, *arrays)
