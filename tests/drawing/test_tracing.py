@@ -8,7 +8,7 @@ import pytest
 
 from tests.drawing import subjects
 from tests.drawing.shown import boxes, edges, labels, leaf
-from tinygrad_mnist import Tensor, detect_anomaly, draw, nn, ops
+from tinygrad_mnist import Tensor, detect_anomaly, draw, grad, nn, ops
 from tinygrad_mnist.graph import current_mode
 
 # Names ------------------------------------------------------------------------------------------
@@ -158,3 +158,12 @@ def test_a_backward_inside_a_call_can_fail_too():
         return loss
 
     assert failing(f, np.ones(2)).picture is not None
+
+
+def test_a_gradient_inside_a_call_that_fails_shows_its_argument_alone():
+    def f(x):
+        return grad(lambda t: (t @ np.ones((5, 5))).sum())(x)
+
+    shown = list(labels(failing(f, np.ones((2, 3))).picture).values())
+    assert len(shown) == 3
+    assert any(label.startswith("matmul ValueError") for label in shown)

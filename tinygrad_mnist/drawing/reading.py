@@ -366,6 +366,10 @@ class _Reader:
                 self._remember(tensor._value, self.nodes[node])
         made = {id(v.site): v for v in self.graph.vertices if isinstance(v.site, Record)}
         for record in self.trace.records:
+            if record.op is alias:
+                if (source := self.arrays.get(id(record.inputs[0]))) is not None:
+                    self._remember(record.out, source)
+                continue
             vertex = made.get(id(record)) or self._lost(record)
             for one in record.out if isinstance(record.out, tuple) else (record.out,):
                 self._remember(one, vertex)

@@ -132,7 +132,8 @@ class Wording:
         if source.kind == "part" and not words[0] and origin is not reader:
             words = [short(source.variable, WIDTH)]
         stale = reader.change == "removed" and origin.change == "changed"  # it read another shape
-        if origin.kind in NODES and reader.kind not in {"output", "failure"} and not stale:
+        ends = reader.kind == "output" or reader.name == "raise"  # which say all that there is
+        if origin.kind in NODES and not ends and not stale:
             words.append(self.type(source))
         if (reader, source) in self.entering:
             words.append("at first")
