@@ -126,6 +126,24 @@ def test_what_is_computed_alike_and_used_differently_is_not_joined():
     assert not any("side by side" in box for box in boxes(draw(f, np.ones((13, 2)))))
 
 
+def test_blocks_that_calculate_with_other_numbers_are_equal_and_say_so():
+    def stepping(x):
+        for t in range(20):
+            x = x + np.sin(x * (t / 10)) * 0.1
+        return x
+
+    assert "x 20 x = x + sin(x * (0 … 1.9)) * 0.1" in labels(draw(stepping, np.ones(3))).values()
+
+    def features(x):
+        return np.concatenate([np.sin(x * k) for k in range(1, 30)])
+
+    picture = draw(features, np.ones(3))
+    assert "x 29, side by side sin(x * (1 … 29))" in labels(picture).values()
+    axes = [0, 0, 1, 0, 1, 1, 0, 1, 0, 0, 0, 1, 1, 1]
+    picture = draw(lambda x: np.stack([np.sum(np.exp(x), axis=axis) for axis in axes]), leaf(3, 3))
+    assert len(labels(picture)) > len(axes)  # an axis is no such number
+
+
 def test_blocks_of_blocks_are_joined():
     def f(x):
         for _ in range(5):

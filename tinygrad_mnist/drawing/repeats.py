@@ -61,21 +61,29 @@ class _Repeats:
         self.shared: Counter[tuple[Vertex, int]] = Counter()
         self.spans: dict[tuple[Vertex, int], tuple[int, int]] = {}  # of readers, where several
         self.own: dict[tuple[Vertex, int], int] = {}  # what several of one block read -> the first
+        self.any_number = False  # whether blocks are equal that calculate with other numbers
         self._read(graph)
         self.has_several = np.zeros(self.count, bool)
         self.has_several[list(self.several)] = True
-        self.join(self._far)
-        while len(self.flow) <= FEW and self._join_others():
+        joined = self.join(self._far)
+        while len(self.flow) <= FEW and (joined := self._join_others(joined)):
             pass
 
-    def _join_others(self) -> bool:
+    def _join_others(self, joined: bool) -> bool:
         """Join blocks that are equal in another way; return whether there were any."""
-        if self.join(self._far) or self.join(self._near()):
+        if (joined and self.join(self._far)) or self._join_near():
             return True
-        spans = self.spans.items()
-        self.own = {leaf: first for leaf, (first, last) in spans if last - first <= LONG_PERIOD}
+        self.own = {
+            leaf: first
+            for leaf, (first, last) in self.spans.items()
+            if self.shared[leaf] > 1 and last - first <= LONG_PERIOD
+        }
         joined = bool(self.own) and self.join(self._far)
         self.own = {}
+        if not joined and any(v.elementwise and any(map(_is_number, v.notes)) for v in self.flow):
+            self.any_number = True
+            joined = self.join(self._far) or self._join_near()
+            self.any_number = False
         return joined
 
     def _read(self, graph: Graph) -> None:
@@ -120,8 +128,7 @@ class _Repeats:
     def _look(self, v: Vertex, place: Callable[[Vertex, Vertex], Any]) -> Any:
         """Return what is the same for two operations that are alike."""
         key: list[Any] = [*_call(v), v.operations]
-        if v.name != "getitem":  # the steps of a loop over an array
-            key.append(v.notes)
+        key.append(self._notes(v))
         if v.kind == "input":
             key.append(v.number)
         for s in v.sources:
@@ -132,6 +139,13 @@ class _Repeats:
             else:
                 key.append(place(v, s))
         return tuple(key)
+
+    def _notes(self, v: Vertex) -> tuple[str, ...]:
+        """Return what is said of a call, but for what may be another number in each block."""
+        if v.name == "getitem":  # the steps of a loop over an array
+            return ()
+        free = self.any_number and v.elementwise
+        return tuple("" if free and _is_number(note) else note for note in v.notes)
 
     def _leaf(self, v: Vertex, s: Vertex) -> int | str:
         """Return what is the same for leaves in all blocks: each has its own, or it is shared."""
@@ -146,8 +160,8 @@ class _Repeats:
         shown = int(self.shows[s.number])
         return v.number - s.number if shown == s.number and s.last is None else ("one of", shown)
 
-    def _near(self) -> Callable[[Vertex, Vertex], Any]:
-        """Return the same, but what several of the same calls read is itself the same for them."""
+    def _join_near(self) -> bool:
+        """Join blocks that all read one result, by calls that are the same."""
         read = ((s, v.name, v.shape) for v in self.flow for s in v.sources if s.kind in FLOW)
         readers = Counter(read)
 
@@ -155,7 +169,7 @@ class _Repeats:
             all_read = readers[s, v.name, v.shape] >= SEVERAL
             return ("all", s.number) if all_read else self._far(v, s)
 
-        return place
+        return max(readers.values(), default=0) >= SEVERAL and self.join(place)
 
     def _join_all(self, period: int) -> bool:
         """Join every row of blocks of `period` vertices; return whether there is one."""
@@ -239,8 +253,11 @@ class _Repeats:
 
     def _alike(self, v: Vertex, w: Vertex, before: Sequence[Vertex]) -> bool:
         """Return whether two calls are one, but for what `w` has from the block before."""
-        notes = v.name == "getitem" or v.notes == w.notes
-        if _call(v) != _call(w) or not notes or len(v.sources) != len(w.sources):
+        if (
+            _call(v) != _call(w)
+            or self._notes(v) != self._notes(w)
+            or len(v.sources) != len(w.sources)
+        ):
             return False
         for s, t in zip(v.sources, w.sources, strict=True):
             if s is t:
@@ -288,6 +305,13 @@ class _Repeats:
                 (source, index), (_, to) = v.formula[1], final.formula[1]
                 between = f"] {ELSEWHERE} [" if "," in index else f" {ELSEWHERE} "
                 v.formula = v.name, (source, f"{index}{between}{to}")
+            elif v.formula and v.notes != final.notes:
+                name, arguments = v.formula
+                pairs = zip(arguments, final.formula[1], strict=True)
+                v.formula = (
+                    name,
+                    tuple(one if one is to or one == to else _span(one, to) for one, to in pairs),
+                )
             v.last = final.last or final
             for one, other in zip(v.sources, final.sources, strict=True):
                 if one.kind in LEAVES and other.kind in LEAVES and one is not other:
@@ -307,6 +331,19 @@ class _Repeats:
             self.looks[k] = self.look_of[v.number] = self.seen.setdefault(look, len(self.seen))
         if not fed:
             block.path += SIDE_BY_SIDE
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _span(one: Any, to: Any) -> Any:
+    """Return an argument of the first of equal blocks, with that of the last if it is a number."""
+    return f"({one} {ELSEWHERE} {to})" if isinstance(one, str) else one
 
 
 def _call(v: Vertex) -> tuple[Any, ...]:
