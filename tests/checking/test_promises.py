@@ -101,6 +101,19 @@ def test_several_results_and_modules_are_held_to_it_too():
     both = op(lambda x: (x * 1.0, x * x)).defvjp(x=rule)
     with pytest.raises(GradientError, match="changes the cotangent g"):
         gradcheck(both, X)
+    coarse = op(lambda x: (x * 1.0, x * x)).defvjp(
+        x=lambda g, x: np.float32(1) * sum(c for c in g if c is not None).astype(np.float32)
+    )
+    with pytest.raises(GradientError, match="returns a gradient of dtype float32"):
+        gradcheck(coarse, X)
+
+    def negated(g, out):
+        out *= -1
+        return -g * out
+
+    inner = unary(np.exp, negated)
+    with pytest.raises(GradientError, match=r"a second backward|writes to an array"):
+        gradcheck(lambda x: np.sum(inner(np.tanh(x)) * x), X)
     model = nn.Sequential(nn.Linear(3, 2, rng=0), BROKEN["out"][0])
     with pytest.raises(GradientError, match="changes the result, out"):
         gradcheck(model, np.ones((4, 3)))

@@ -74,11 +74,7 @@ def check_point(problem: Problem, order: int, seed: int, max_evaluations: int) -
     with quiet():
         random = np.random.default_rng(seed)
         first = First(problem, generic(random, problem.out.size))
-        try:
-            return _checked(first, order, random, max_evaluations)
-        except (Wrong, GradientError):
-            problem.look_again(first.cotangent)
-            raise
+        return _checked(first, order, random, max_evaluations)
 
 
 def _checked(first: First, order: int, random: np.random.Generator, max_evaluations: int) -> Report:

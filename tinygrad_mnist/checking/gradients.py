@@ -155,6 +155,7 @@ def _at_inputs(
     try:
         return check(Problem(f, inputs, domain=said), order, seed)
     except (Wrong, GradientError) as error:
+        error = _steady(error, lambda: Problem(f, inputs, domain=said))
         line = line_of_inputs(f, inputs, said, order, seed)
         report = Report(function_name(f), order)
         raise _explained(error, named_arguments(f, inputs), report, line) from None
@@ -165,6 +166,7 @@ def _at_call(call: Call, order: int, seed: int, check: Checker) -> Report:
     try:
         return check(call.problem(), order, seed)
     except (Wrong, GradientError) as error:
+        error = _steady(error, call.problem)
         line, report = line_of_call(call, order, seed), Report(call.subject.name, order)
         raise _explained(error, call.arguments, report, line) from None
 
@@ -176,7 +178,18 @@ def _searched(search: Search) -> Report:
         return search.report
     line = line_of_call(found.call, search.order, found.seed)
     problems = _problems(search.others(ELSEWHERE))
-    raise _explained(found.error, found.call.arguments, search.report, line, problems)
+    error = _steady(found.error, found.call.problem)
+    raise _explained(error, found.call.arguments, search.report, line, problems)
+
+
+def _steady(error: Wrong | GradientError, again: Callable[[], Problem]) -> Wrong | GradientError:
+    """Return what failed, or that a rule is random, if one is; raise if the function is."""
+    try:
+        with quiet():
+            again().look_again()
+    except GradientError as other:
+        return other
+    return error
 
 
 def _problems(calls: Iterable[Call]) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_mnist.autograd import vjp
-from tinygrad_mnist.checking.inputs import Inputs, Part, function_name, joined
+from tinygrad_mnist.checking.inputs import Inputs, Part, function_name, generic, joined
 from tinygrad_mnist.checking.report import GradientError
 from tinygrad_mnist.editing import map_gradient
 from tinygrad_mnist.operation import Op
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tinygrad_mnist.checking.inputs import Interval, Vector
 
 
-AGAIN = 8  # calls that must agree, where something is wrong
+AGAIN = 16  # calls that must agree, where something is wrong
 
 
 class NotFiniteError(ValueError):
@@ -134,8 +134,8 @@ class Problem:
         self._refuse_random(there, self.value(aside))
         self._refuse_changed_constants()
 
-    def look_again(self, cotangent: Vector) -> None:
-        """Say if the function or a rule is random: what failed may be due to that.
+    def look_again(self) -> None:
+        """Raise if the function or a rule is random: what failed may be due to that.
 
         Raises
         ------
@@ -146,6 +146,7 @@ class Problem:
         """
         for _ in range(AGAIN):
             self._refuse_random(self.out, self.value(self.x))
+        cotangent = generic(np.random.default_rng(0), self.out.size)
         try:
             gradients = [self.pull(self.x.copy(), cotangent) for _ in range(AGAIN)]
         except RuleError:

@@ -80,9 +80,11 @@ def _as_given(problem: Problem, cotangent: Vector) -> list[Any]:
 
 def _look_for_coarse(found: list[str], node: Any, g: Any, gradient: Any) -> None:
     """Note a rule that has lost digits, though the engine casts what it returns."""
-    dtype, own = getattr(gradient, "dtype", None), getattr(node, "dtype", None)
-    if dtype is None or own is None or own.kind != "f" or isinstance(g, tuple):
+    given = [c.dtype for c in (g if isinstance(g, tuple) else (g,)) if c is not None]
+    dtype = getattr(gradient, "dtype", None)
+    if dtype is None or not given or any(kind.kind != "f" for kind in given):
         return
+    own = min(given, key=_digits)
     wanted = min((own, *(parent.dtype for parent in node.parents)), key=_digits)
     if _digits(dtype) < _digits(wanted) and np.any(gradient):
         found.append(
@@ -108,29 +110,27 @@ class _Backward:
 
     def check(self) -> None:
         """Raise if rules write to what they are given, or return what others hold."""
+        name, parts = self.problem.name, self.problem.parts
         own = [g for _, g in self.results]
         once = self._gradients(own)
         copies: list[Any] = [None if g is None else g.copy() for g in once]
         for (result, _), returned in zip(self.results, self.returned, strict=True):
             if not np.array_equal(result.data, returned):
-                raise GradientError(
-                    f"a rule of {self.problem.name} changes the result, out: write to a copy"
-                )
+                raise GradientError(f"a rule of {name} changes the result, out: write to a copy")
         self._check_shared(once)
-        self._check_shared(self._gradients([np.ones_like(g) for g in own]))
-        parts = self.problem.parts
-        for part, g, before in zip(parts, once, copies, strict=True):
-            if g is not None and not np.array_equal(g, before, equal_nan=True):
-                raise GradientError(
-                    f"the gradient of {self.problem.name} with respect to {part.name} is an array "
-                    "that a rule keeps and writes to in the next call: return a new one"
-                )
         for part, g, before in zip(parts, self._gradients(own), copies, strict=True):
             if g is not None and not _alike(g, before):
                 raise GradientError(
-                    f"a second backward through {self.problem.name} gives another gradient with "
-                    f"respect to {part.name}: a rule changes an array that was kept for it, a "
-                    "result or an input; write to a copy"
+                    f"a second backward through {name} gives another gradient with respect to "
+                    f"{part.name}: a rule changes an array that was kept for it, a result or an "
+                    "input; write to a copy"
+                )
+        self._check_shared(self._gradients([np.ones_like(g) for g in own]))
+        for part, g, before in zip(parts, once, copies, strict=True):
+            if g is not None and not np.array_equal(g, before, equal_nan=True):
+                raise GradientError(
+                    f"the gradient of {name} with respect to {part.name} is an array that a rule "
+                    "keeps and writes to in the next call: return a new one"
                 )
 
     def _gradients(self, cotangents: list[Array]) -> list[Any]:

@@ -171,6 +171,7 @@ def _searched(check: Callable[[Choose], None], examples: int, seed: int) -> Foun
         return _drawn(check, examples, seed)
     from hypothesis import HealthCheck, Phase, Verbosity, given, settings
     from hypothesis import strategies as st
+    from hypothesis.errors import Flaky
 
     def searched() -> Found | None:
         @settings(
@@ -194,9 +195,32 @@ def _searched(check: Callable[[Choose], None], examples: int, seed: int) -> Foun
                 run()
         except Found as found:
             return found
+        except Flaky as flaky:
+            return _steadied(flaky)
         return None
 
     return _apart(searched) if hypothesis.currently_in_test_context() else searched()
+
+
+def _steadied(flaky: Any) -> Found:
+    """Return what a check found that finds another thing, or nothing, when it is run again.
+
+    Raises
+    ------
+    ValueError
+        If nothing was found but that the function is random.
+    """
+    errors = getattr(flaky, "exceptions", ())
+    for error in errors:
+        if isinstance(error, ValueError):
+            raise error from None
+    for error in errors:
+        if isinstance(error, Found):
+            return error
+    raise ValueError(
+        "the function is random: two calls with the same inputs differ. Give it a generator that "
+        "is made anew in each call, as rng=0 does"
+    ) from None
 
 
 @contextmanager
