@@ -5,34 +5,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 
 def flatten(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
     """Return the leaves of nested lists, tuples and dicts, and the way back."""
+    leaves: list[Any] = []
+    take = _walk(tree, leaves)
+    return leaves, lambda values: take(iter(values))
+
+
+def _walk(tree: Any, leaves: list[Any]) -> Callable[[Iterator[Any]], Any]:
+    """Add the leaves of a tree to those before it; return what takes as many to build it again."""
     if isinstance(tree, dict):
-        keys, parts = list(tree), [flatten(v) for v in tree.values()]
-
-        def make(values: list[Any]) -> Any:
-            return dict(zip(keys, values, strict=True))
-    elif isinstance(tree, (list, tuple)):
-        parts = [flatten(v) for v in tree]
-
-        def make(values: list[Any]) -> Any:
-            return type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)
-    elif tree is None:
-        return [], lambda _: None
-    else:
-        return [tree], lambda leaves: leaves[0]
-
-    def rebuild(leaves: Sequence[Any]) -> Any:
-        values, at = [], 0
-        for part, back in parts:
-            values.append(back(leaves[at : at + len(part)]))
-            at += len(part)
-        return make(values)
-
-    return [leaf for part, _ in parts for leaf in part], rebuild
+        keys, parts = list(tree), [_walk(v, leaves) for v in tree.values()]
+        return lambda values: dict(zip(keys, [part(values) for part in parts], strict=True))
+    if isinstance(tree, (list, tuple)):
+        kind, parts = type(tree), [_walk(v, leaves) for v in tree]
+        if kind is list:
+            return lambda values: [part(values) for part in parts]
+        if hasattr(tree, "_fields"):
+            return lambda values: kind(*[part(values) for part in parts])
+        return lambda values: kind([part(values) for part in parts])
+    if tree is None:
+        return lambda _: None
+    leaves.append(tree)
+    return next
 
 
 def leaves_as(template: Any, tree: Any, what: str) -> list[Any]:

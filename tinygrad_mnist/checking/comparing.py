@@ -11,10 +11,16 @@ import numpy as np
 
 from tinygrad_mnist.checking.floors import EPS
 from tinygrad_mnist.checking.inputs import generic
-from tinygrad_mnist.checking.judging import Verdicts, judge
-from tinygrad_mnist.checking.kinks import is_kink
+from tinygrad_mnist.checking.judging import STEPS, Judging, Verdicts, judge
+from tinygrad_mnist.checking.kinks import kinks_at
 from tinygrad_mnist.checking.measuring import LEVELS, Along, First, Second
-from tinygrad_mnist.checking.noise import above_noise, goes_in_stairs, noise_of, what_is_there
+from tinygrad_mnist.checking.noise import (
+    above_noise,
+    goes_in_stairs,
+    jumps,
+    noise_of,
+    what_is_there,
+)
 from tinygrad_mnist.checking.problem import RuleError, quiet
 from tinygrad_mnist.checking.promises import check_linear, check_modes, check_promises
 from tinygrad_mnist.checking.report import GradientError, Mismatch, Report
@@ -29,6 +35,9 @@ if TYPE_CHECKING:
 PROJECTIONS = 6  # random directions that see all entries, where there are too many to see each
 FOLLOWED = 2  # of them, if they lead to entries: to follow one takes longest
 AT_ONCE = 256  # entries between two looks at the clock
+SOON = 2  # steps, after which a kink shows
+WIDER = tuple(8**k * STEPS[0] for k in range(1, 7))  # which may confirm what rounding swallows
+NARROW = 2e-8  # a step, within which there is a kink then
 PATIENCE = 2.0  # seconds without a word
 
 
@@ -115,23 +124,38 @@ def _compare(check: First | Second, random: np.random.Generator, max_evaluations
         suspects, notes = _project(check, random)
         rows = _sampled(check, suspects, max_evaluations // (4 * LEVELS), random)
         notes = (f"{rows.size:,} of {size:,} entries were looked at one by one", *notes)
-    verdicts = _judge_all(check, rows)
+    verdicts = _judge_all(check, rows, random)
     above = above_noise(check, verdicts)
     if above is not None:
-        check, verdicts = above, _judge_all(above, rows)
+        check, verdicts = above, _judge_all(above, rows, random)
     return _decided(check, verdicts, random, notes)
 
 
-def _judge_all(check: First | Second, rows: Vector) -> Verdicts:
+def _judge_all(check: First | Second, rows: Vector, random: np.random.Generator) -> Verdicts:
     """Judge entries, and say how far it is if that takes long and someone watches."""
     parts = [
-        judge(check, check.problem.x, some)
-        for some in _watched(check.problem.name, rows, check.order)
+        _judged(check, some, random) for some in _watched(check.problem.name, rows, check.order)
     ]
     if len(parts) == 1:
         return parts[0]
     fields = Verdicts.__dataclass_fields__
     return Verdicts(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+
+
+def _judged(check: First | Second, rows: Vector, random: np.random.Generator) -> Verdicts:
+    """Judge entries; ask soon whether there is a kink or a jump: smaller steps see no more."""
+    judging = Judging(check, check.problem.x, rows)
+    judging.measure(STEPS[:SOON])
+    rough = judging.rough
+    if rough.size:
+        judging.drop(rough[jumps(check, rows[rough])])
+    places = judging.kinks(NARROW)
+    if places.size:
+        kinks = kinks_at(check, judging.verdicts(), rows[places], random)
+        if kinks is not None:
+            judging.settle(places[kinks], kinked=True)
+    judging.measure(STEPS[SOON:])
+    return judging.verdicts()
 
 
 def _watched(name: str, rows: Vector, order: int) -> Iterator[Vector]:
@@ -154,10 +178,16 @@ def _decided(
     """Give what looks wrong second opinions: rounding, noise, small steps, a kink; or raise."""
     problem, plain, share = check.problem, check, 0.0
     suspects = verdicts.rows[verdicts.wrong & ~_is_nothing(check, verdicts)]
-    if suspects.size:
+    if suspects.size or _vague(verdicts).size:
         check = check.lenient()
+    if suspects.size:
         again = judge(check, problem.x, suspects)
         verdicts, suspects = verdicts.taking(again), suspects[again.wrong]
+    for steps in (STEPS, WIDER):
+        vague = _vague(verdicts)
+        if vague.size:
+            again = judge(check, problem.x, vague, steps)
+            verdicts = verdicts.taking(again.only(again.known & ~again.wrong))
     if suspects.size and not np.isnan(verdicts.claimed).any():
         flat = not verdicts.measured[verdicts.wrong].any()
         noise = noise_of(check, suspects, scale=plain.scale, flat=flat)
@@ -166,36 +196,50 @@ def _decided(
             lost = goes_in_stairs(check, suspects, again)
             again = replace(again, wrong=again.wrong & ~lost, known=again.known & ~lost)
             verdicts, suspects = verdicts.taking(again), suspects[again.wrong]
+    views = [(plain, verdicts)]
     closer = plain.closer() if suspects.size else None
     if closer is not None:
         again = judge(closer, problem.x, suspects, least=0.0)
+        views.append((closer, verdicts.taking(again)))
         right = again.known & ~again.wrong
         verdicts, suspects = verdicts.taking(again.only(right)), suspects[~right]
-    if suspects.size and not any(
-        is_kink(one, verdicts, suspects, random) for one in (plain, closer) if one is not None
-    ):
-        raise Wrong(check, verdicts, suspects)
+    kinks = int(verdicts.kinked.sum())
+    if suspects.size:
+        sought = (kinks_at(one, seen, suspects, random) for one, seen in views)
+        found = next((some for some in sought if some is not None), None)
+        if found is None:
+            raise Wrong(check, verdicts, suspects)
+        kinks += int(found.sum())
     judged = verdicts.known & ~verdicts.wrong
-    kinks, unknown = suspects.size, verdicts.rows[~verdicts.known]
+    compared, unknown = int(verdicts.known.sum()), verdicts.rows[~verdicts.known]
     if unknown.size:
         there = what_is_there(check, verdicts)
-        if not there.jump and is_kink(plain, verdicts, unknown, random):
-            kinks, unknown = kinks + unknown.size, unknown[:0]
+        unknown = np.setdiff1d(unknown, there.without)
+        found = None
+        if unknown.size and not there.jump:
+            found = kinks_at(plain, verdicts, unknown, random)
+        if found is None:
+            notes, share = (*notes, *there.sentences), max(share, there.share)
         else:
-            notes = (*notes, *there.sentences)
-            unknown = np.setdiff1d(unknown, there.without)
-            share = max(share, there.share)
+            kinks, compared, unknown = kinks + int(found.sum()), compared + found.size, unknown[:0]
     return Report(
         problem.name,
         check.order,
-        compared=int(verdicts.known.sum()) + (kinks - suspects.size),
+        compared=compared,
         kinks=kinks,
         unjudged=unknown.size,
-        vague=int(unknown.size > verdicts.known.sum() + kinks - suspects.size),
+        vague=int(unknown.size > compared),
         worst=float(verdicts.difference()[judged].max(initial=0.0)),
         noise=share,
         notes=notes,
     )
+
+
+def _vague(verdicts: Verdicts) -> Vector:
+    """Return entries that are not known, but for jumps."""
+    vague = ~verdicts.known & np.isfinite(verdicts.claimed + verdicts.tolerance)
+    rows: Vector = verdicts.rows[vague]
+    return rows
 
 
 def _is_nothing(check: First | Second, verdicts: Verdicts) -> Vector:

@@ -280,7 +280,7 @@ def _columns(
     axes = [Axis(int(row), float(problem.steps[row])) for row in rows]
     best, least = None, None
     for step in STEPS[:4]:
-        slope, error, _, _ = slopes(
+        slope, error, *_ = slopes(
             value, problem.x, axes, step, problem.coarse, noise, near=problem.near
         )
         if best is None or least is None:
@@ -314,7 +314,7 @@ def curve_of(wrong: Wrong) -> Curve | None:
         x[row] = value
         try:
             one = check.claim(x)[row]
-            slope, wide, _, _ = check.measure(x, np.array([row]), 1e-3)
+            slope, wide, *_ = check.measure(x, np.array([row]), 1e-3)
         except Exception:  # noqa: BLE001 - the user's function may refuse a point in any way
             one, slope, wide = np.nan, np.array([np.nan]), np.array([np.nan])
         claimed.append(float(one))

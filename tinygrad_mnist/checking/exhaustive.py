@@ -181,11 +181,12 @@ class NumberCheck:
         """Return what differences say for some of the entries."""
         steps = self.steps[rows]
         terms = np.broadcast_to(self.terms, x.shape)[rows]
-        slope, error, span, _ = slopes(
+        slope, error, span, _, bent = slopes(
             self.value, x[rows], steps[np.newaxis], step, EPS, EPS * terms
         )
         tolerance = (error[0] + RELATIVE * np.abs(slope[0])) / steps
-        return Measured(slope[0] / steps, tolerance, np.zeros(rows.size, bool), span[0] / steps)
+        rough = np.zeros(rows.size, bool)
+        return Measured(slope[0] / steps, tolerance, rough, span[0] / steps, bent[0])
 
     def lenient(self) -> NumberCheck:
         """Return the check with allowance for rounding where terms as large as inputs cancel."""

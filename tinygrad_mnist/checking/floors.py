@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_mnist.autograd import vjp
 from tinygrad_mnist.checking.digits import one_tracked, total_moved
 from tinygrad_mnist.checking.inputs import generic
 from tinygrad_mnist.checking.tracing import keeping, passed
@@ -75,14 +76,21 @@ class Traced:
                 total += float(np.sum(g * size, where=g > 0)) * EPS
         return total if np.isfinite(total) else 0.0
 
-    def each(self) -> Vector:
-        """Return how far rounding can move each entry of the results; no less, of very many."""
+    def each(self, *, shared: bool = False) -> Vector:
+        """Return how far rounding can move each entry of the results.
+
+        Of very many entries, each may move as far as all do; or, if what they do together is
+        `shared` among them, their sum is right: it is what counts where differences of all results
+        are added up, and one of them moves.
+        """
         found: list[float] = []
         for result in self._results:
-            if result.size > MOST:
-                found += [self._moved([(result, np.ones(result.shape))])] * result.size
+            size = result.size
+            if size > MOST:
+                signs = np.random.default_rng(0).choice((-1.0, 1.0), result.shape)  # none cancel
+                found += [self._moved([(result, signs)]) / (size if shared else 1)] * size
             else:
-                rows = np.eye(result.size).reshape(result.size, *result.shape)
+                rows = np.eye(size).reshape(size, *result.shape)
                 found += [self._moved([(result, row)]) for row in rows]
         return np.array(found)
 
@@ -106,21 +114,35 @@ def total_noise(problem: Problem, cotangent: Vector) -> float:
 
 
 def value_noise(problem: Problem) -> Vector:
-    """Return how far rounding can move each result of a function."""
-    found = [call.each() for call in _looks(problem)]
+    """Return how far rounding can move each result of a function: of very many, a share."""
+    found = [call.each(shared=True) for call in _looks(problem)]
     largest: Vector = np.max([np.zeros(problem.out.size), *found], axis=0)
     return largest
 
 
 def gradient_noise(problem: Problem, cotangent: Vector) -> Vector | None:
     """Return how far rounding in the rules can move each entry of a gradient; None if unseen."""
+    count = len(problem.parts)
+    return _noise_of_rules(
+        lambda *arrays: problem.gradients(arrays[:count], list(arrays[count:])),
+        [*problem.split(problem.x), *problem.outputs(cotangent)],
+    )
+
+
+def curvature_noise(problem: Problem, cotangent: Vector, v: Vector) -> Vector | None:
+    """Return the same of the gradient of <v, gradient>."""
     cotangents = problem.outputs(cotangent)
+
+    def curvature(*arrays: Any) -> tuple[Any, ...]:
+        _, pull = vjp(lambda *xs: problem.gradients(xs, cotangents), *arrays)
+        return pull(tuple(problem.split(v)))
+
+    return _noise_of_rules(curvature, problem.split(problem.x))
+
+
+def _noise_of_rules(f: Callable[..., Any], arrays: Iterable[Any]) -> Vector | None:
     try:
-        call = Traced(
-            lambda *arrays: problem.gradients(arrays, cotangents),
-            problem.split(problem.x),
-            inexact=True,
-        )
+        call = Traced(f, arrays, inexact=True)
         return call.each() if call.is_seen else None
     except Exception:  # noqa: BLE001 - a rule may refuse Tensors in any way, or have no derivative
         return None

@@ -152,9 +152,12 @@ class Inputs:
         for k, array in zip(self._places, arrays, strict=False):
             leaves[k] = symmetric_part(array) if k in self._symmetric else array
         args, kwargs = self._rebuild(leaves)
-        with _in_place_of(self._parameters, arrays[len(self._places) :]):
-            results, _ = flatten(f(*args, **kwargs))
-        return [part for result in results for part in real_parts(result)]
+        if self._parameters:
+            with _in_place_of(self._parameters, arrays[len(self._places) :]):
+                result = f(*args, **kwargs)
+        else:
+            result = f(*args, **kwargs)
+        return [part for leaf in flatten(result)[0] for part in real_parts(leaf)]
 
 
 @contextmanager
@@ -198,6 +201,8 @@ def joined(arrays: Sequence[Any]) -> Vector:
 
     Gradients of a function that reaches parameters by its closure are tracked Tensors.
     """
+    if len(arrays) == 1:
+        return np.array(raw(arrays[0]), float).ravel()
     return np.concatenate([np.empty(0), *(np.ravel(raw(array)) for array in arrays)], dtype=float)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,20 +16,27 @@ if TYPE_CHECKING:
     from tinygrad_mnist.checking.judging import Verdicts
     from tinygrad_mnist.checking.measuring import Check
 
-AROUND = (1e-3, 1e-6, 1e-9)  # how far from a kink, relative to a step, its sides are looked at
+AROUND = (1e-6, 1e-9, 1e-3)  # how far from a kink, relative to a step, its sides are looked at
 DIRECTIONS = 8  # that move several entries at once
 NEARER = 8  # times, where the sides of a kink must be as far apart
 FAR = 100  # times what is off at a kink: then claims around differ
 SIDES = 32  # pairs of points around a kink, and one for each entry, before a claim is called wrong
 
 
-def is_kink(check: Check, verdicts: Verdicts, rows: Vector, random: np.random.Generator) -> bool:
-    """Return whether claims lie among those at points around x, which are right there.
+def kinks_at(
+    check: Check, verdicts: Verdicts, rows: Vector, random: np.random.Generator
+) -> Vector | None:
+    """Return where there is a kink; None unless claims lie among those around x, right there.
 
     Every convex combination of the derivatives around a kink is a subgradient in Clarke's sense
     [1]_, so equal shares at ties pass. A smooth function has one derivative around x, and a claim
     far from it is wrong; so are claims whose sum differs where all around agree on the sum, as when
     both of two equal entries are given the whole gradient.
+
+    Returns
+    -------
+    (k,) array of bool or None
+        For each of the rows. What is close to x counts, for there may be a kink further away.
 
     References
     ----------
@@ -38,20 +45,33 @@ def is_kink(check: Check, verdicts: Verdicts, rows: Vector, random: np.random.Ge
     places = np.searchsorted(verdicts.rows, rows)
     claimed, measured = verdicts.claimed[places], verdicts.measured[places]
     if not np.isfinite(claimed).all():
-        return False
-    off = np.abs(claimed - measured)
-    return any(_is_surrounded(check, claimed, off, rows, around, random) for around in AROUND)
+        return None
+    off, smooth = np.abs(claimed - measured), verdicts.smooth[places]
+    nearest = smooth.min(initial=np.inf, where=smooth > 0)
+    for around in AROUND:
+        if around < nearest:
+            seen = _looked_around(check, claimed, off, rows, around, random)
+            if seen is not None:
+                return seen.kinks if seen.surround else None
+    return None
 
 
-def _is_surrounded(
+class _Sides(NamedTuple):
+    """What claims around a point say of those there."""
+
+    surround: bool  # whether those there lie among them
+    kinks: Vector  # where they differ among each other
+
+
+def _looked_around(
     check: Check,
     claimed: Vector,
     off: Vector,
     rows: Vector,
     around: float,
     random: np.random.Generator,
-) -> bool:
-    """Return whether claims lie between those to both sides of x, each and together.
+) -> _Sides | None:
+    """Return what claims to both sides of x say, each and together; None if they don't tell.
 
     Of these the first two are measured, so well that what is off at x would be seen; where claims
     around differ by far more than that, it is a kink that is seen. At last it must be no curve.
@@ -60,26 +80,31 @@ def _is_surrounded(
     points: list[Vector] = []
     within = around / 200 * np.array((1.0, 0.1, 0.01))
     found: list[Vector] = []
-    vague = np.zeros(rows.size, bool)
+    vague, alone = np.zeros((2, rows.size), bool)
     for n, shift in enumerate(_shifts(problem.x.size, rows, random)):
         for side in (1.0, -1.0):
             x = problem.x + side * around * shift * problem.steps
             if n == 0:
                 one = judge(check, x, rows, within)
                 if one.wrong.any() or not one.known.all():
-                    return False
+                    return None
                 vague |= one.tolerance >= off / 10
             beside = check.claim(x)
             if np.isfinite(beside).all():
                 found.append(beside)
                 points.append(x)
         if n >= 3 and found:
-            beside = np.array(found)
-            if not (np.ptp(beside[:, rows], axis=0) >= FAR * off)[vague].all():
+            every = np.array(found)
+            spread = np.ptp(every[:, rows], axis=0)
+            if not (spread >= FAR * off)[vague].all():
                 continue
-            if _inside(claimed, beside[:, rows], 0.0).all() and _together(check, beside, random):
-                return _stays_apart(check, beside[:, rows], points, rows)
-    return False
+            inside = _inside(claimed, every[:, rows], 0.0)
+            kinks = spread > NOTHING * np.abs(every[:, rows]).max(axis=0)
+            if inside.all() and _together(check, every, random):
+                apart = _stays_apart(check, every[:, rows], points, rows)
+                return _Sides(True, kinks) if apart else None
+            alone = ~inside & ~kinks
+    return _Sides(False, kinks) if alone.any() else None
 
 
 def _stays_apart(check: Check, beside: Vector, points: list[Vector], rows: Vector) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_mnist.autograd import vjp
 from tinygrad_mnist.checking.floors import (
     EPS,
+    curvature_noise,
     gradient_noise,
     total_noise,
     value_noise,
@@ -30,6 +31,7 @@ AMONG = 4  # points whose claims are compared
 LOOSE = 32  # how many times its bound a claim may be off: one op may round several times
 NEGLIGIBLE = 1e-6  # a number so much smaller than others beside it may be all rounding
 SMALL = 1e-8  # the least step, where nothing is said of the scale
+BENT = 16  # by how much bends shrink over the steps of a measurement at a kink: 8; elsewhere 64
 ROOM = 1 << 20  # numbers that a table of differences may hold
 
 
@@ -41,7 +43,8 @@ def slopes(
     eps: Vector | float = EPS,
     noise: Vector | float = 0.0,
     near: Callable[[Vector], Vector] = lambda x: x,
-) -> tuple[Vector, Vector, Vector, Vector]:
+    here: Vector | None = None,
+) -> Slopes:
     """Return the derivatives of a function along directions, and how far to trust them.
 
     Central differences at `step` times each direction, a half, a quarter and an eighth of it,
@@ -61,33 +64,23 @@ def slopes(
         What else is uncertain in the values.
     near : callable, optional
         The nearest vector to a given one that the function takes.
-
-    Returns
-    -------
-    slopes, errors, spans : (k, m) arrays
-        A span is the largest slope to one side, at `step`: also at a kink it tells how large the
-        numbers are.
-    lonely : (k, m) array of bool
-        Whether x stands alone: values at all steps differ from its own as much.
+    here : (m,) array, optional
+        The values at `x`, if they are known.
 
     References
     ----------
     .. [1] C. J. F. Ridders, "Accurate computation of F'(x) and F'(x) F''(x)", 1982.
     """
-    here = value(x)
-    quotients, spans, alone = [], [], []
+    here = value(x) if here is None else here
+    values, apart, lengths = [], [], step / 2.0 ** np.arange(LEVELS)
     for direction in directions:
-        bends = []
-        for level in range(LEVELS):
-            ahead, behind, apart = to_both_sides(x, direction, step / 2**level, near)
-            above, below = value(ahead), value(behind)
-            quotients.append((above - below) / apart)
-            bends.append(np.abs(above - 2 * here + below))
-            if level == 0:
-                spans.append(np.maximum(np.abs(above - here), np.abs(here - below)) / step)
-        alone.append(bends[-1] > np.maximum(0.5 * bends[0], 0.1 * step * spans[-1]))
-    shape = (len(quotients) // LEVELS, LEVELS, here.size)
-    table = np.array(quotients).reshape(shape).swapaxes(0, 1)
+        ahead, behind, distance = to_both_sides(x, direction, lengths, near)
+        values += [*map(value, ahead), *map(value, behind)]
+        apart.append(distance)
+    above, below = np.array(values).reshape(len(apart), 2, LEVELS, here.size).transpose(1, 2, 0, 3)
+    table = (above - below) / np.array(apart).T[:, :, np.newaxis]
+    bend = np.abs(above - 2 * here + below)
+    span = np.maximum(np.abs(above[0] - here), np.abs(here - below[0])) / step
     moves = (table != 0).any(axis=0)
     for n in range(1, LEVELS):
         before = table
@@ -98,9 +91,33 @@ def slopes(
     error += moves * (rounding(size, smallest, eps) + TINY)
     error += rounding(noise, smallest, 1.0)
     finite = np.isfinite(error)
-    span = np.nan_to_num(np.array(spans).reshape(error.shape), posinf=0.0)
-    lonely = np.array(alone, bool).reshape(error.shape)
-    return np.where(finite, slope, 0), np.where(finite, error, np.inf), span, lonely
+    lonely = bend[-1] > np.maximum(0.5 * bend[0], 0.1 * step * span)
+    bent = (bend[-1] > bend.max(axis=0) / BENT) & (bend[-1] > smallest * error)
+    slope, error = np.where(finite, slope, 0), np.where(finite, error, np.inf)
+    return Slopes(slope, error, np.nan_to_num(span, posinf=0.0), lonely, bent)
+
+
+class Slopes(NamedTuple):
+    """Derivatives along directions: of k directions and m values, (k, m) arrays.
+
+    Attributes
+    ----------
+    slope, error : array
+    span : array
+        The largest slope to one side, at the largest step: also at a kink it tells how large the
+        numbers are.
+    lonely : array of bool
+        Whether the point stands alone: values at all steps differ from its own as much.
+    bent : array of bool
+        Whether slopes to both sides differ as much at the smallest step as at the largest, as they
+        do at a kink.
+    """
+
+    slope: Vector
+    error: Vector
+    span: Vector
+    lonely: Vector
+    bent: Vector
 
 
 class Axis(NamedTuple):
@@ -111,18 +128,20 @@ class Axis(NamedTuple):
 
 
 def to_both_sides(
-    x: Vector, direction: Vector | Axis, step: float, near: Callable[[Vector], Vector]
-) -> tuple[Vector, Vector, float]:
-    """Return the points a step ahead and behind, and how many directions they are really apart."""
+    x: Vector, direction: Vector | Axis, steps: Vector, near: Callable[[Vector], Vector]
+) -> tuple[Vector, Vector, Vector]:
+    """Return the points some steps ahead and behind, and how many directions they are apart."""
     if isinstance(direction, Axis):
-        ahead, behind = x.copy(), x.copy()
-        ahead[direction.row] += step * direction.length
-        behind[direction.row] -= step * direction.length
-        ahead, behind = near(ahead), near(behind)
-        apart = (ahead[direction.row] - behind[direction.row]) / direction.length
-        return ahead, behind, float(apart)
-    ahead, behind = near(x + step * direction), near(x - step * direction)
-    return ahead, behind, float((ahead - behind) @ direction / (direction @ direction))
+        row, length = direction
+        points = np.empty((2, steps.size, x.size))
+        points[:] = x
+        points[0, :, row] += steps * length
+        points[1, :, row] -= steps * length
+        ahead, behind = near(points)
+        return ahead, behind, (ahead[:, row] - behind[:, row]) / length
+    moves = steps[:, np.newaxis] * direction
+    ahead, behind = near(x + moves), near(x - moves)
+    return ahead, behind, (ahead - behind) @ direction / (direction @ direction)
 
 
 def rounding(size: Vector | float, step: float, eps: Vector | float = EPS) -> Vector | float:
@@ -153,12 +172,15 @@ class Measured(NamedTuple):
         Whether the function jumps about over the step: then differences say nothing.
     span : (k,) array
         How large such numbers are around here.
+    bent : (k,) array of bool
+        Whether there is a kink, at the point or nearer to it than the smallest step.
     """
 
     value: Vector
     tolerance: Vector
     rough: Vector
     span: Vector
+    bent: Vector
 
 
 class Check(Protocol):
@@ -218,9 +240,11 @@ class First:
 
     def claim(self, x: Vector) -> Vector:
         """Return the gradient; at the point itself, from the inputs as they were given."""
-        if x is self.problem.x and self.as_given is not None:
-            return self.as_given
-        return self.problem.pull(x, self.cotangent)
+        if x is not self.problem.x:
+            return self.problem.pull(x, self.cotangent)
+        if self.as_given is None:
+            self.as_given = self.problem.pull(x, self.cotangent)
+        return self.as_given
 
     def measure(self, x: Vector, rows: Vector, step: float) -> Measured:
         """Return weighted columns of the Jacobian, every number of which is measured."""
@@ -230,20 +254,20 @@ class First:
             self._measure(x, some, step)
             for some in (rows[k : k + several] for k in range(0, max(1, rows.size), several))
         ]
-        value, tolerance, rough, span = map(np.concatenate, zip(*measured, strict=True))
-        tolerance += LOOSE * self._rule_noise[rows]
-        return Measured(value, tolerance, rough, span)
+        found = Measured(*map(np.concatenate, zip(*measured, strict=True)))
+        return found._replace(tolerance=found.tolerance + LOOSE * self._rule_noise[rows])
 
     def _measure(self, x: Vector, rows: Vector, step: float) -> Measured:
         problem, steps = self.problem, self.problem.steps[rows]
         axes = map(Axis, rows.tolist(), steps.tolist())
-        slope, error, span, lonely = slopes(
-            problem.value, x, axes, step, problem.eps, problem.noise, problem.near
+        here = problem.out if x is problem.x else None
+        slope, error, span, lonely, bent = slopes(
+            problem.value, x, axes, step, problem.eps, problem.noise, problem.near, here
         )
-        rough = np.asarray(np.any(_is_rough(slope, error, problem.out, step) | lonely, axis=1))
+        rough = np.any(_is_rough(slope, error, problem.out, step) | lonely, axis=1)
         tolerance = (error + self.relative * np.abs(slope)) @ self.weights / steps
-        span = span @ self.weights / steps
-        return Measured(slope @ self.cotangent / steps, tolerance, rough, span)
+        value, span = slope @ self.cotangent / steps, span @ self.weights / steps
+        return Measured(value, tolerance, np.asarray(rough), span, np.asarray(bent.any(axis=1)))
 
     def lenient(self) -> First:
         """Return the check with allowance for rounding in the function and in its rules."""
@@ -295,7 +319,7 @@ class Along:
         """Return how the number <cotangent, results> changes along each direction."""
         p, cotangent = self.problem, self.first.cotangent
         uncertain = self.first.weights @ (p.eps * np.abs(p.out) + p.noise) + self._noise
-        slope, error, span, lonely = slopes(
+        slope, error, span, lonely, bent = slopes(
             lambda x: np.atleast_1d(cotangent @ p.value(x)),
             x,
             self.directions[rows],
@@ -306,7 +330,8 @@ class Along:
         )
         rough = (_is_rough(slope, error, self.scale[:1], step) | lonely)[:, 0]
         slope, error = slope[:, 0], error[:, 0]
-        return Measured(slope, error + self.first.relative * np.abs(slope), rough, span[:, 0])
+        error += self.first.relative * np.abs(slope)
+        return Measured(slope, error, rough, span[:, 0], bent[:, 0])
 
     def closer(self) -> None:
         """Return None: directions move entries on the scale of all."""
@@ -330,7 +355,9 @@ class Second:
     def __init__(self, first: First, v: Vector) -> None:
         self.problem, self.cotangent, self.v = first.problem, first.cotangent, v
         self.gradient = first.claim
-        self.scale = np.maximum(first.scale, np.abs(self.gradient(self.problem.x)))
+        self._here = self.gradient(self.problem.x)
+        self._claimed: Vector | None = None  # at the point itself
+        self.scale = np.maximum(first.scale, np.abs(self._here))
         self._size = self.scale
         self.relative = first.relative
         self.noise: Vector | float = 0.0  # of each gradient
@@ -338,6 +365,13 @@ class Second:
 
     def claim(self, x: Vector) -> Vector:
         """Return the gradient of <v, gradient>, by the rules' own rules; NaN as in `pull`."""
+        if x is not self.problem.x:
+            return self._pulled(x)
+        if self._claimed is None:
+            self._claimed = self._pulled(x)
+        return self._claimed
+
+    def _pulled(self, x: Vector) -> Vector:
         problem, cotangents = self.problem, self.problem.outputs(self.cotangent)
         try:
             _, pull = vjp(lambda *arrays: problem.gradients(arrays, cotangents), *problem.split(x))
@@ -351,22 +385,25 @@ class Second:
     def measure(self, x: Vector, rows: Vector, step: float) -> Measured:
         """Return how each entry of the gradient changes along v."""
         eps, near = self.problem.coarse, self.problem.near
-        slope, error, span, lonely = slopes(self.gradient, x, [self.v], step, eps, self.noise, near)
-        rough = (_is_rough(slope, error, self._size, step) | lonely)[0, rows]
-        slope, error = slope[0, rows], error[0, rows]
-        error += 8 * self._noise_of_rules[rows]
-        return Measured(slope, error + self.relative * np.abs(slope), rough, span[0, rows])
+        here = self._here if x is self.problem.x else None
+        found = slopes(self.gradient, x, [self.v], step, eps, self.noise, near, here)
+        rough = (_is_rough(found.slope, found.error, self._size, step) | found.lonely)[0, rows]
+        slope, error = found.slope[0, rows], found.error[0, rows]
+        error += 8 * self._noise_of_rules[rows] + self.relative * np.abs(slope)
+        return Measured(slope, error, rough, found.span[0, rows], found.bent[0, rows])
 
     def lenient(self) -> Second:
         """Return the check with allowance for rounding in the rules."""
         problem, check = self.problem, copy.copy(self)
         seen = gradient_noise(problem, self.cotangent)
-        own = problem.coarse * np.abs(self.gradient(problem.x))
+        own = problem.coarse * np.abs(self._here)
         if seen is None:
             size = float(np.abs(self.cotangent) @ np.abs(problem.out))
             seen = problem.coarse * np.maximum(self.scale, size)
         check.noise = np.maximum(self.noise, np.fmax(seen, own))
-        check._noise_of_rules = np.maximum(check.noise * np.abs(self.v).sum(), self._spread())
+        own = np.maximum(check.noise * np.abs(self.v).sum(), self._spread())
+        seen = curvature_noise(problem, self.cotangent, self.v)
+        check._noise_of_rules = own if seen is None else np.fmax(own, seen)
         check.scale = np.maximum(self.scale, check.noise / EPS)
         return check
 
@@ -377,6 +414,7 @@ class Second:
             return None
         check = copy.copy(self)
         check.problem, check.v = problem, self.v * problem.steps / self.problem.steps
+        check._claimed = None
         check.noise, check._noise_of_rules = 0.0, np.zeros(problem.x.size)
         return check
 

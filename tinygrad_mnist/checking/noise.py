@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 POINTS = 9  # in a row, for each estimate
 APART = 1e-5  # of them, relative to a step: a smooth function is a parabola on this scale
 WINDOWS = (-0.013, 0.0, 0.017)  # where rows of points are laid, relative to a step
-CLOSE = (2e-15, 1e-14, 1e-13, 1e-12)  # steps that move the last few digits
+CLOSE = np.array((2e-15, 1e-14, 1e-13, 1e-12))  # steps that move the last few digits
 NEARER = (0.3, 0.1)  # to 0, where a function is not flat and its noise shows
+ASIDE = (-0.01, 0.01, -0.013, 0.017, -0.03, 0.023)  # where there is no jump, and noise as anywhere
 LOUD = 30  # how many times its rounding a function's noise is worth a word
 NAMED = 3  # how many entries are named
 
@@ -111,8 +112,8 @@ def goes_in_stairs(check: First | Second, rows: Vector, verdicts: Verdicts) -> V
     """
     problem, stairs = check.problem, np.zeros(rows.size, bool)
     if isinstance(check, Second):
-        for step in CLOSE:
-            ahead, behind, apart = to_both_sides(problem.x, check.v, step, problem.near)
+        for points in zip(*to_both_sides(problem.x, check.v, CLOSE, problem.near), strict=True):
+            ahead, behind, apart = points
             above, below = check.gradient(ahead)[rows], check.gradient(behind)[rows]
             digits = 64 * problem.coarse * np.abs(above)
             stairs |= np.abs(above - below - verdicts.measured * apart) > digits
@@ -162,9 +163,10 @@ def what_is_there(check: First | Second, verdicts: Verdicts) -> Obstacle:
     """Return what keeps entries from being judged: a jump, an infinite slope, noise."""
     problem, said, jump, without, share = check.problem, [], False, [], 0.0
     unknown = np.flatnonzero(~verdicts.known)
+    noise = value_noise(problem) if isinstance(check, First) else 0.0
     if isinstance(check, Second):
-        across = _jumps(check.gradient, problem.x, check.v, problem.coarse)
-        without = [int(row) for row in verdicts.rows[unknown] if across[row]]
+        across = jumps(check, verdicts.rows[unknown])
+        without = [int(row) for row in verdicts.rows[unknown][across]]
     for place in unknown:
         row = int(verdicts.rows[place])
         part = problem.part_of(row)
@@ -177,7 +179,7 @@ def what_is_there(check: First | Second, verdicts: Verdicts) -> Obstacle:
         elif isinstance(check, First) and _changes_shape(check, row):
             jump = True
             said.append(f"results of another shape beside {at}: a derivative does not apply there")
-        elif isinstance(check, First) and _values_jump(check, row):
+        elif isinstance(check, First) and _values_jump(check, row, noise):
             jump = True
             said.append(f"a jump at {at}: a derivative does not apply there")
         elif row in without:
@@ -207,16 +209,28 @@ def _lost_to_rounding(check: First | Second) -> float:
     return float(np.max(noise / (size + 1e-300)))
 
 
+def jumps(check: First | Second, rows: Vector) -> Vector:
+    """Return for which entries a jump is at the point: of the values, or of the gradient."""
+    problem = check.problem
+    if isinstance(check, Second):
+        return _jumps(check.gradient, problem.x, check.v, problem.coarse, check.noise)[rows]
+    found = np.array([_values_jump(check, int(row), problem.noise) for row in rows])
+    if found.any():
+        noise = value_noise(problem)
+        found[found] = [_values_jump(check, int(row), noise) for row in rows[found]]
+    return found
+
+
+def _values_jump(first: First, row: int, noise: Vector | float) -> bool:
+    problem = first.problem
+    return bool(_jumps(problem.value, problem.x, _axis(first, row), problem.coarse, noise).any())
+
+
 def _changes_shape(first: First, row: int) -> bool:
     """Return whether the results have another shape right beside a point, where `value` is NaN."""
     axis = _axis(first, row)
     beside = [first.problem.value(first.problem.x + step * axis) for step in (-1e-8, 1e-8)]
     return bool(np.isnan(beside).all(axis=1).any() and not np.isnan(first.problem.out).any())
-
-
-def _values_jump(first: First, row: int) -> bool:
-    problem = first.problem
-    return bool(_jumps(problem.value, problem.x, _axis(first, row), problem.coarse).any())
 
 
 def _axis(first: First, row: int) -> Vector:
@@ -226,7 +240,11 @@ def _axis(first: First, row: int) -> Vector:
 
 
 def _jumps(
-    value: Callable[[Vector], Vector], x: Vector, direction: Vector, coarse: float
+    value: Callable[[Vector], Vector],
+    x: Vector,
+    direction: Vector,
+    coarse: float,
+    noise: Vector | float,
 ) -> Vector:
     """Return which values differ across the point, however close to it, and not beside it."""
 
@@ -234,10 +252,10 @@ def _jumps(
         apart: Vector = np.abs(value(x + step * direction) - value(x - step * direction))
         return apart
 
-    near, nearer = across(x, 1e-8), across(x, 1e-10)
-    beside = [across(x + side * direction, 1e-10) for side in (-0.01, 0.01)]
-    rounding = 100 * coarse * np.abs(value(x)).max(initial=0.0)
-    found: Vector = (nearer > np.maximum(rounding, 10 * np.max(beside, axis=0))) & (
-        nearer > near / 2
-    )
+    near, nearer = across(x, 1e-8), across(x, 1e-13)
+    rounding = 100 * coarse * np.abs(value(x)).max(initial=0.0) + 8 * noise
+    found: Vector = (nearer > rounding) & (nearer > near / 2)
+    for side in ASIDE:
+        if found.any():
+            found &= nearer > 10 * across(x + side * direction, 1e-13)
     return found

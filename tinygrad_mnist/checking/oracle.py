@@ -208,8 +208,9 @@ def _compare(
         np.nan_to_num(claimed), np.nan_to_num(slopes.low), np.nan_to_num(slopes.high)
     )
     measured = np.where(kinks & wrong & inside, middle, measured)
+    no = np.zeros_like(wrong)
     verdicts = Verdicts(
-        rows, claimed, measured, tolerance, check.scale, known, ~known, wrong, np.zeros_like(wrong)
+        rows, claimed, measured, tolerance, check.scale, known, ~known, wrong, no, kinks, 0.0 * rows
     )
     if wrong.any():
         raise Wrong(check, verdicts, rows[wrong])

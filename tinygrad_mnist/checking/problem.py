@@ -210,6 +210,8 @@ class Problem:
 
     def outputs(self, vector: Vector) -> list[Vector]:
         """Return the results, or cotangents of them, that a vector holds."""
+        if len(self.out_shapes) == 1:
+            return [vector.reshape(self.out_shapes[0])]
         sizes = [int(np.prod(shape, dtype=int)) for shape in self.out_shapes]
         pieces = np.split(vector, np.cumsum(sizes)[:-1])
         return [v.reshape(shape) for v, shape in zip(pieces, self.out_shapes, strict=True)]
@@ -238,10 +240,15 @@ class Problem:
 
     def pull(self, x: Vector, cotangent: Vector) -> Vector:
         """Return the gradient of <cotangent, results> at a vector, as one; NaN as in `value`."""
+        return self.pulls(x, [cotangent])[0]
+
+    def pulls(self, x: Vector, cotangents: Sequence[Vector]) -> list[Vector]:
+        """Return the gradients that `pull` does for several cotangents, of one call."""
         try:
-            return joined(self.gradients(self.split(x), self.outputs(cotangent)))
+            pull = self._recorded(self.split(x))
         except OtherShapes:
-            return np.full_like(self.x, np.nan)
+            return [np.full_like(self.x, np.nan) for _ in cotangents]
+        return [joined(pull(self.outputs(cotangent))) for cotangent in cotangents]
 
     def gradients(self, arrays: Sequence[Any], cotangents: list[Any]) -> tuple[Any, ...]:
         """Return the gradient of <cotangents, results> by each input.
@@ -250,6 +257,10 @@ class Problem:
         ------
         RuleError
         """
+        return self._recorded(arrays)(cotangents)
+
+    def _recorded(self, arrays: Sequence[Any]) -> Callable[[list[Any]], tuple[Any, ...]]:
+        """Return the function from cotangents of the results to the gradients of the inputs."""
 
         def called(*inputs: Any) -> list[Any]:
             results = self.call(inputs)
@@ -258,10 +269,14 @@ class Problem:
             return results
 
         _, pull = vjp(called, *arrays)
-        try:
-            return pull(cotangents)
-        except Exception as error:
-            raise RuleError(f"{type(error).__name__}: {error}") from error
+
+        def pulled(cotangents: list[Any]) -> tuple[Any, ...]:
+            try:
+                return pull(cotangents)
+            except Exception as error:
+                raise RuleError(f"{type(error).__name__}: {error}") from error
+
+        return pulled
 
     def pull_as_given(self, cotangent: Vector, *, locked: bool = True) -> tuple[list[Any], bool]:
         """Return the gradients at the inputs as they were given, and whether `g` was left alone.

@@ -194,14 +194,15 @@ def check_linear(problem: Problem, first: First) -> None:
     GradientError
     """
     once = first.claim(problem.x)
-    nothing = problem.pull(problem.x, np.zeros_like(first.cotangent))
+    cotangents = np.zeros_like(first.cotangent), LARGE * first.cotangent
+    nothing, large = problem.pulls(problem.x, cotangents)
     if np.isfinite(once).all() and not np.isfinite(nothing).all():
         part = problem.part_of(int(np.argmin(np.isfinite(nothing))))
         raise GradientError(
             f"a rule of {problem.name} makes NaN of a cotangent of zeros, for {part.name}: where g "
             "is 0 the gradient is 0, also where 0 would be multiplied with infinity"
         )
-    large = problem.pull(problem.x, LARGE * first.cotangent) / LARGE
+    large /= LARGE
     allowed = LINEAR + 100 * problem.coarse
     size = allowed * (np.abs(once) + np.abs(once).max(initial=0.0)) + allowed * first.scale
     some = np.isfinite(once) & ~(np.abs(nothing) <= size)
@@ -236,7 +237,7 @@ def check_modes(problem: Problem, first: First, v: Vector) -> None:
     except Exception as error:
         raise RuleError(f"{type(error).__name__}: {error}") from error
     forward = first.cotangent * joined(pushed)
-    reverse = problem.pull(problem.x, first.cotangent) * v
+    reverse = first.claim(problem.x) * v
     if not np.isfinite(reverse).all():  # at a pole
         return
     allowed = first.relative * (np.abs(forward).sum() + np.abs(reverse).sum())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from functools import cache
 from itertools import chain, repeat
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tinygrad_mnist.checking.subjects import Subject
 
     Checker = Callable[[Problem, int, int], Report]  # order and seed; raises what is wrong
+    Drawn = tuple[Subject, Call | ValueError, int]  # a call and a seed, or why there is none
 
 FEWEST = 15  # examples of each case of an op, however many cases there are
 SEEDS = 1000  # of cotangents
@@ -79,7 +81,7 @@ class Search:
             If no call could be made: the function is finite nowhere, or takes nothing drawn.
         """
         for case in range(self.cases):
-            found = _searched(self._check(case, self.order), self.examples, self.seed)
+            found = self._searched(case, self._check(self.order))
             if found is not None:
                 return self._plainest(found, case)
         for case in range(self.cases):
@@ -90,11 +92,14 @@ class Search:
             raise self._last
         return None
 
+    def _searched(self, case: int, check: Callable[[Drawn], None]) -> Found | None:
+        return _searched(self._draw(case), check, self.examples, self.seed)
+
     def _plainest(self, found: Found, case: int) -> Found:
         """Return a call with a wrong number at first order, if there is one, made simpler."""
         plainer = None
         if not isinstance(found.error, Wrong) or found.error.check.order > 1:
-            plainer = _searched(self._check(case, 1, True), self.examples, self.seed)
+            plainer = self._searched(case, self._check(1, True))
         return simplified(plainer or found, self._failure)
 
     def _covered(self, case: int) -> Found | None:
@@ -116,14 +121,27 @@ class Search:
                     return Found(call, seed, error)
         return None
 
-    def _check(self, case: int, order: int, numbers: bool = False) -> Callable[[Choose], None]:
-        """Return the check of one drawn call; `numbers` alone count if a rule fails otherwise."""
+    def _draw(self, case: int) -> Callable[[Choose], Drawn]:
+        """Return what draws a call of a case, and the seed of a cotangent."""
 
-        def check(choose: Choose) -> None:
+        def draw(choose: Choose) -> Drawn:
             subject = choose(self.subjects)
             try:
                 call = draw_call(subject, choose, case, anywhere=self.cases > 1)
-                seed = choose(range(SEEDS))
+            except ValueError as problem:
+                return subject, problem, 0
+            return subject, call, choose(range(SEEDS))
+
+        return draw
+
+    def _check(self, order: int, numbers: bool = False) -> Callable[[Drawn], None]:
+        """Return the check of what was drawn; `numbers` alone count if a rule fails otherwise."""
+
+        def check(drawn: Drawn) -> None:
+            subject, call, seed = drawn
+            try:
+                if isinstance(call, ValueError):
+                    raise call
                 error = self._failure(call, seed, order)
             except NotFiniteError as problem:
                 self._last = problem
@@ -160,7 +178,9 @@ class Search:
                 continue
 
 
-def _searched(check: Callable[[Choose], None], examples: int, seed: int) -> Found | None:
+def _searched(
+    draw: Callable[[Choose], Drawn], check: Callable[[Drawn], None], examples: int, seed: int
+) -> Found | None:
     """Return what a check finds, after Hypothesis has made it as simple as it can.
 
     Without Hypothesis the examples are drawn by NumPy, and the first that fails is returned.
@@ -168,10 +188,16 @@ def _searched(check: Callable[[Choose], None], examples: int, seed: int) -> Foun
     try:
         import hypothesis
     except ImportError:
-        return _drawn(check, examples, seed)
+        return _drawn(draw, check, examples, seed)
     from hypothesis import HealthCheck, Phase, Verbosity, given, settings
     from hypothesis import strategies as st
     from hypothesis.errors import Flaky
+
+    one_of = cache(lambda count: st.sampled_from(range(count)))  # to make a strategy takes longest
+
+    @st.composite
+    def drawn(place: Any) -> Drawn:
+        return draw(lambda some: some[place(one_of(len(some)))])
 
     def searched() -> Found | None:
         @settings(
@@ -186,9 +212,9 @@ def _searched(check: Callable[[Choose], None], examples: int, seed: int) -> Foun
             verbosity=Verbosity.quiet,
         )
         @hypothesis.seed(seed)
-        @given(st.data())
-        def run(data: Any) -> None:
-            check(lambda some: data.draw(st.sampled_from(some)))
+        @given(drawn())
+        def run(one: Drawn) -> None:
+            check(one)
 
         try:
             with _homeless():
@@ -240,11 +266,13 @@ def _homeless() -> Iterator[None]:
             configuration.set_hypothesis_home_dir(before)
 
 
-def _drawn(check: Callable[[Choose], None], examples: int, seed: int) -> Found | None:
+def _drawn(
+    draw: Callable[[Choose], Drawn], check: Callable[[Drawn], None], examples: int, seed: int
+) -> Found | None:
     random = np.random.default_rng(seed)
     for _ in range(examples):
         try:
-            check(lambda some: some[int(random.integers(len(some)))])
+            check(draw(lambda some: some[int(random.integers(len(some)))]))
         except Found as found:
             return found
     return None
