@@ -74,6 +74,8 @@ class Verdicts:
         merged = {name: getattr(self, name).copy() for name in self.__dataclass_fields__}
         for name in merged.keys() - {"scale"}:
             merged[name][places] = getattr(again, name)
+        right = places[again.known & ~again.wrong]  # as good as 0, perhaps, on this scale alone
+        merged["scale"][right] = again.scale[again.known & ~again.wrong]
         return Verdicts(**merged)
 
 

@@ -5,6 +5,7 @@ Some have rules of their own, most are composed of ops.
 
 from tests.checking.right import (
     broadcasting,
+    cancelling,
     choosing,
     iterations,
     losses,
@@ -18,6 +19,7 @@ from tests.checking.right.table import CASES
 __all__ = [
     "CASES",
     "broadcasting",
+    "cancelling",
     "choosing",
     "iterations",
     "losses",
