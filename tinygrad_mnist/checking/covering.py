@@ -12,7 +12,7 @@ import numpy as np
 from tinygrad_mnist.checking.inputs import generic
 from tinygrad_mnist.checking.problem import RuleError, quiet
 from tinygrad_mnist.checking.report import GradientError
-from tinygrad_mnist.checking.sampling import Manner, draw_call
+from tinygrad_mnist.checking.sampling import ANYHOW, Manner, draw_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,8 +203,9 @@ class Covering:
     def _special(self) -> Iterator[Manner]:
         """Yield manners with numbers that are equal, to others of one input or to other inputs'."""
         for numbers in ((0, 1), (-1, 0, 1, 2), np.arange(-3, 4), (0, 0, 1.5, -0.7), (0,)):
-            for common in (None, 1, 2):
-                yield Manner(common=(common,), fill=partial(self._one_of, numbers))
+            for common, ranks in ((None, ANYHOW.ranks), (1, ANYHOW.ranks), (2, RANKS)):
+                fill = partial(self._one_of, numbers)
+                yield Manner(ranks=ranks, common=(common,), fill=fill)
         for _ in range(TIES):
             two = self._random.normal(size=2)
             yield Manner(sizes=SIZES, fill=partial(self._one_of, two))
