@@ -144,10 +144,12 @@ class Covering:
             yield from self._call(subject, case, anywhere, manner)
         yield from self._dense(subject, case, anywhere)
 
-    def far_calls(self, subject: Subject, case: int, *, anywhere: bool) -> Iterator[Call]:
-        """Yield calls, after those, with numbers of all powers of ten.
+    def far_calls(
+        self, subject: Subject, case: int, *, anywhere: bool
+    ) -> Iterator[tuple[Call, bool]]:
+        """Yield calls, after those, with numbers of all powers of ten; and whether all are there.
 
-        Second derivatives of what is right may well overflow there.
+        To look at second derivatives once at each power is enough, and they take longest.
         """
         for power in POWERS:
             yield from self._at_power(subject, case, anywhere, power)
@@ -171,13 +173,15 @@ class Covering:
                 new = self._saw(call)
             vain = 0 if new else vain + 1
 
-    def _at_power(self, subject: Subject, case: int, anywhere: bool, power: int) -> Iterator[Call]:
+    def _at_power(
+        self, subject: Subject, case: int, anywhere: bool, power: int
+    ) -> Iterator[tuple[Call, bool]]:
         """Yield calls with numbers of a power of ten, for all inputs and then for one alone."""
         alone = [name for name in self._wanting(power) for _ in range(ALONE)]
         for name in (None, *alone) if alone else ():
             if name in (None, *self._wanting(power)):
                 for call in self._call(subject, case, anywhere, self._at(power, name)):
-                    yield call
+                    yield call, name is None
                     self._saw(call)
 
     def _call(self, subject: Subject, case: int, anywhere: bool, manner: Manner) -> Iterator[Call]:

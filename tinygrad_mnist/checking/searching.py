@@ -107,7 +107,8 @@ class Search:
         for subject in self.subjects:
             near = self._covering.calls(subject, case, anywhere=self.cases > 1)
             far = self._covering.far_calls(subject, case, anywhere=self.cases > 1)
-            for call, order in chain(zip(near, repeat(self.order)), zip(far, repeat(1))):
+            for call, whole in chain(zip(near, repeat(True)), far):
+                order = self.order if whole else 1
                 seed = int(self._random.integers(SEEDS))
                 try:
                     error = self._failure(call, seed, order)
