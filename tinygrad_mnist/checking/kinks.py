@@ -101,7 +101,7 @@ def _looked_around(
             inside = _inside(claimed, every[:, rows], 0.0)
             kinks = spread > NOTHING * np.abs(every[:, rows]).max(axis=0)
             if inside.all() and _together(check, every, random):
-                apart = _stays_apart(check, every[:, rows], points, rows)
+                apart = _stays_apart(check, every, points, rows[kinks])
                 return _Sides(True, kinks) if apart else None
             alone = ~inside & ~kinks
     return _Sides(False, kinks) if alone.any() else None
@@ -111,7 +111,7 @@ def _stays_apart(check: Check, beside: Vector, points: list[Vector], rows: Vecto
     """Return whether claims differ as much nearer to x; where a function curves, they do not."""
     here = check.problem.x
     nearer = np.array([check.claim(here + (x - here) / NEARER)[rows] for x in points])
-    return bool((np.ptp(nearer, axis=0) >= np.ptp(beside, axis=0) / 2).all())
+    return bool((np.ptp(nearer, axis=0) >= np.ptp(beside[:, rows], axis=0) / 2).all())
 
 
 def _inside(claimed: Vector, beside: Vector, wider: float) -> Vector:
