@@ -247,6 +247,14 @@ def test_a_value_that_the_graph_does_not_see_is_named_at_second_order():
         gradcheck(hidden)
 
 
+def test_a_mixed_second_derivative_that_the_graph_does_not_see_is_named():
+    product = binary(np.matmul, lambda g, y: g @ raw(y).T, lambda g, x: x.T @ g, **SQUARE)
+    words = r"order 2: .*\n.*the rule uses a value that the graph does not see"
+    x = np.array([[1.0, 2.0], [0.5, -1.0]])
+    with pytest.raises(GradientError, match=words):
+        gradcheck(product, x, x + 1)
+
+
 def test_half_of_a_second_derivative_is_told_with_its_cause():
     half = unary(lambda x: x * x * x, lambda g, x: g * 3 * x * raw(x))
     words = "it is half of what it should be: the rule uses a value that the graph does not see"

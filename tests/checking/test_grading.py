@@ -259,6 +259,18 @@ def test_two_mistakes_are_told_apart():
     assert "the derivative of softmax is left out (behind z3)" in str(grade(params, deep, DEEP))
 
 
+def test_a_wrong_sign_is_that_also_where_the_loss_has_a_minus_of_its_own():
+    y, w = RANDOM.integers(0, 2, N), RANDOM.normal(size=20)
+
+    def loss(w):
+        p = ops.sigmoid(X @ w)
+        return -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))
+
+    right = X.T @ (sigmoid(X @ w) - y) / N
+    assert grade({"dw": right}, loss, {"w": w}).right
+    assert grade({"dw": -right}, loss, {"w": w})["dw"].sentence == "has the wrong sign"
+
+
 def test_what_went_into_an_activation_is_no_layers_input():
     params, _ = by_hand()
     z1 = X @ PARAMS["W1"] + PARAMS["b1"]

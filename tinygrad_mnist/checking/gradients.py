@@ -222,7 +222,7 @@ def _explained(
 def _diagnosed(wrong: Wrong, others: Iterable[Problem]) -> Diagnosis:
     """Return the pattern of what is wrong, as far as numbers tell."""
     found = diagnose(samples_of(wrong, others))
-    if found.pattern == "right":  # wrong at that one point alone, and not as measured here
+    if wrong.check.order == 1 and found.pattern == "right":  # wrong at that one point alone
         return UNKNOWN
     if wrong.check.order == 1 or found.pattern == "not finite":
         return found

@@ -215,6 +215,8 @@ class Grader:
         yield from self._after_others(answer, answers)
 
     def _by_batch(self, answer: Answer) -> Iterator[tuple[str, str]]:
+        if answer.equals(-answer.right):
+            yield "sign", "has the wrong sign"
         if self.batch < 2:
             return
         words = {1: "once", 2: "twice"}

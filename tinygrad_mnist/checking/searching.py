@@ -96,10 +96,11 @@ class Search:
         return _searched(self._draw(case), check, self.examples, self.seed)
 
     def _plainest(self, found: Found, case: int) -> Found:
-        """Return a call with a wrong number at first order, if there is one, made simpler."""
+        """Return a call with a wrong number, at as low an order as there is one, made simpler."""
+        order = found.error.check.order if isinstance(found.error, Wrong) else self.order + 1
         plainer = None
-        if not isinstance(found.error, Wrong) or found.error.check.order > 1:
-            plainer = self._searched(case, self._check(1, True))
+        for lower in range(1, order):
+            plainer = plainer or self._searched(case, self._check(lower, True))
         return simplified(plainer or found, self._failure)
 
     def _covered(self, case: int) -> Found | None:
