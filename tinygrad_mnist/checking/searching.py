@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_mnist.checking.comparing import Wrong
 from tinygrad_mnist.checking.covering import Covering
-from tinygrad_mnist.checking.problem import NotFiniteError
+from tinygrad_mnist.checking.problem import NotFiniteError, RuleError
 from tinygrad_mnist.checking.report import GradientError, Report
 from tinygrad_mnist.checking.sampling import draw_call
 from tinygrad_mnist.checking.shaping import shaped
@@ -97,7 +97,9 @@ class Search:
 
     def _plainest(self, found: Found, case: int) -> Found:
         """Return a call with a wrong number, at as low an order as there is one, made simpler."""
-        order = found.error.check.order if isinstance(found.error, Wrong) else self.order + 1
+        order = found.error.check.order if isinstance(found.error, Wrong) else 2
+        if isinstance(found.error.__cause__, RuleError):  # at some shapes: what about others?
+            order = self.order + 1
         plainer = None
         for lower in range(1, order):
             plainer = plainer or self._searched(case, self._check(lower, True))
