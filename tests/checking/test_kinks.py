@@ -87,3 +87,15 @@ def test_a_point_where_the_results_change_their_shape_is_said_to_be_one(f, x, at
     assert words in report.notes
     beside = gradcheck(f, np.add(x, [0.3, 0.2, 0.1]))
     assert beside.verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (np.ptp, [[1.0], [0.0], [1.0], [0.0], [1.0]]),
+        (np.linalg.cond, np.eye(3)),
+    ],
+    ids=["ptp", "cond"],
+)
+def test_claims_that_add_up_to_nothing_or_that_no_point_around_exceeds_pass(f, x):
+    assert gradcheck(f, np.array(x), order=1).verdict == "pass"

@@ -51,3 +51,14 @@ def test_a_double_root_has_an_infinite_derivative():
 @pytest.mark.parametrize("x", [0.7, X[:2], np.outer(X, X[:2])])
 def test_several_polynomials_whose_coefficients_stand_side_by_side_have_right_derivatives(x):
     gradcheck(np.polyval, np.cos(np.arange(6.0)).reshape(3, 2), x)
+
+
+@pytest.mark.parametrize("a", [[[0.0, 1.0], [0.0, 0.0]], np.eye(3), [[2.0]]], ids=str)
+def test_a_characteristic_polynomial_is_smooth_where_eigenvalues_coincide(a):
+    gradcheck(np.poly, np.array(a), strict=True)
+
+
+@pytest.mark.parametrize("zero", [0.0, [0.0], [0.0, 0.0]])
+def test_a_product_with_a_polynomial_that_is_zero_has_a_slope(zero):
+    slope = grad(lambda p: np.sum(np.polymul([1.0, 2.0], p)))(np.array(zero))
+    np.testing.assert_array_equal(np.ravel(slope)[-1], 3.0)

@@ -21,6 +21,8 @@ from tinygrad_mnist.checking.sample import Diagnosis
 from tinygrad_mnist.checking.sampling import Call
 from tinygrad_mnist.checking.searching import Search
 from tinygrad_mnist.checking.subjects import Subject, read_domain
+from tinygrad_mnist.operation import Op
+from tinygrad_mnist.protocols import overrides
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -59,6 +61,7 @@ def gradcheck(
     f : callable, Op, Module or Call
         Takes and returns arrays, or nested lists, tuples and dicts of them. The parameters of a
         module, also of one among the inputs, are inputs too. A `Call` brings its inputs.
+        A function of NumPy's is known by its op, which says what it takes.
     *inputs
         Where: arrays, Tensors, floats, or nested structures. What is not of floating-point
         numbers, or has no gradient rule, is constant. By default they are searched for.
@@ -111,6 +114,7 @@ def gradcheck(
         raise ValueError(f"gradcheck knows order 1 and order 2; got order={order}")
     if examples < 1:
         raise ValueError(f"gradcheck needs at least one example; got examples={examples}")
+    f = next((op for g, op in overrides.items() if g is f and isinstance(op, Op)), f)
     check = _checker(oracle, max_evaluations)
     if exhaustive:
         if inputs or oracle is not None or isinstance(f, Call):

@@ -73,7 +73,7 @@ def _looked_around(
 ) -> _Sides | None:
     """Return what claims to both sides of x say, each and together; None if they don't tell.
 
-    Of these the first two are measured, so well that what is off at x would be seen; where claims
+    Of these the first few are measured, so well that what is off at x would be seen; where claims
     around differ by far more than that, it is a kink that is seen. At last it must be no curve.
     """
     problem = check.problem
@@ -81,12 +81,15 @@ def _looked_around(
     within = around / 200 * np.array((1.0, 0.1, 0.01))
     found: list[Vector] = []
     vague, alone = np.zeros((2, rows.size), bool)
-    for n, shift in enumerate(_shifts(problem.x.size, rows, random)):
+    uphill = check.claim(problem.x) * problem.steps
+    for n, shift in enumerate(_shifts(uphill, rows, random)):
         for side in (1.0, -1.0):
             x = problem.x + side * around * shift * problem.steps
-            if n == 0:
+            if n < 2:
                 one = judge(check, x, rows, within)
                 if one.wrong.any() or not one.known.all():
+                    if n:
+                        continue  # on the kink still
                     return None
                 vague |= one.tolerance >= off / 10
             beside = check.claim(x)
@@ -114,10 +117,10 @@ def _stays_apart(check: Check, beside: Vector, points: list[Vector], rows: Vecto
     return bool((np.ptp(nearer, axis=0) >= np.ptp(beside[:, rows], axis=0) / 2).all())
 
 
-def _inside(claimed: Vector, beside: Vector, wider: float) -> Vector:
-    """Return which claims lie between the smallest and the largest around."""
+def _inside(claimed: Vector, beside: Vector, wider: float, size: Vector | float = 0.0) -> Vector:
+    """Return which claims lie between the smallest and the largest around; `size` is of terms."""
     low, high = beside.min(axis=0), beside.max(axis=0)
-    slack = NOTHING * (np.abs(claimed) + np.abs(low)) + wider * (high - low)
+    slack = NOTHING * (np.abs(claimed) + np.abs(low) + size) + wider * (high - low)
     within: Vector = (low - slack <= claimed) & (claimed <= high + slack)
     return within
 
@@ -135,21 +138,25 @@ def _together(check: Check, beside: Vector, random: np.random.Generator) -> bool
         return True
     beside, claimed, steps = beside[:, kinked], claimed[kinked], steps[kinked]
     alike = np.array([np.ones(kinked.size), steps]).T
+    least = np.abs(claimed) @ np.abs(alike)  # sums of them may be 0
     mixed = generic(random, kinked.size * DIRECTIONS).reshape(kinked.size, DIRECTIONS)
     mixed *= steps[:, np.newaxis]
     return bool(
-        _inside(claimed @ alike, beside @ alike, 0.0).all()
+        _inside(claimed @ alike, beside @ alike, 0.0, least).all()
         and _inside(claimed @ mixed, beside @ mixed, 0.5).all()
     )
 
 
-def _shifts(size: int, rows: Vector, random: np.random.Generator) -> Iterator[Vector]:
+def _shifts(uphill: Vector, rows: Vector, random: np.random.Generator) -> Iterator[Vector]:
     """Yield ways to leave a kink: in a random direction, in the order of entries, one by one.
 
-    At last every one of some rows comes first once, last once, and at each place between, so that
-    each of many equal entries is the largest, or the middle one, somewhere.
+    One is along the claim itself, where no other derivative around may be as large. At last every
+    one of some rows comes first once, last once, and at each place between, so that each of many
+    equal entries is the largest, or the middle one, somewhere.
     """
+    size = uphill.size
     yield generic(random, size)
+    yield uphill / (np.abs(uphill).max(initial=0.0) or 1.0)
     rising = 0.5 + np.arange(size) / max(1, size)
     yield rising
     yield 2 - rising

@@ -92,8 +92,11 @@ def polysub(a1: Any, a2: Any) -> Any:
 
 def _trimmed(p: Any) -> Any:
     """Return a polynomial without zeros in front."""
-    p = np.trim_zeros(np.atleast_1d(p), "f")
-    return p if len(p) else np.zeros(1, p.dtype)
+    p = np.atleast_1d(p)
+    trimmed = np.trim_zeros(p, "f")
+    if len(trimmed):
+        return trimmed
+    return p[-1:] + 0 if len(p) else np.zeros(1, p.dtype)
 
 
 @implements(np.polymul)
@@ -170,13 +173,36 @@ def _roots_rule(g: Any, p: Any, out: Any) -> Any:
 roots.defvjp(p=_roots_rule)
 
 
+def _characteristic_rule(g: Any, a: Any, out: Any) -> Any:
+    """Return the gradient by the matrices of Faddeev and LeVerrier, which need no eigenvalue.
+
+    Each coefficient's is ``-M.T`` with the first M the unit matrix, and of the next ones
+    ``a @ M + c`` with the coefficient c before.
+    """
+    m = unit = np.eye(len(a), dtype=out.dtype)
+    total = 0.0
+    for k in range(1, len(a) + 1):
+        total = total - g[k] * m.T
+        m = a @ m + out[k] * unit
+    return total
+
+
+@op(cases=({"shapes": "(2,2)"}, {"shapes": "(3,3)"}))
+def characteristic(a: Array) -> Array:
+    """Return the coefficients of the characteristic polynomial of a square matrix."""
+    return np.poly(a)
+
+
+characteristic.defvjp(a=_characteristic_rule)
+
+
 @implements(np.poly)
 def poly(seq_of_zeros: Any) -> Any:
     """Return the polynomial with given roots, or the characteristic one of a square matrix."""
     zeros = np.atleast_1d(seq_of_zeros)
     if zeros.ndim == 2 and zeros.shape[0] == zeros.shape[1] > 0:
-        zeros = np.linalg.eigvals(zeros)
-    elif zeros.ndim != 1:
+        return characteristic(zeros)
+    if zeros.ndim != 1:
         raise ValueError(f"poly takes roots or a square matrix; got shape {zeros.shape}")
     if not len(zeros):
         return 1.0
