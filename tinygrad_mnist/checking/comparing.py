@@ -183,7 +183,7 @@ def _decided(
     if suspects.size:
         again = judge(check, problem.x, suspects)
         verdicts, suspects = verdicts.taking(again), suspects[again.wrong]
-    for steps in (STEPS, WIDER):
+    for steps in (STEPS, tuple(step for step in WIDER if step < problem.reach)):
         vague = _vague(verdicts)
         if vague.size:
             again = judge(check, problem.x, vague, steps)

@@ -45,10 +45,15 @@ class Part:
             return entries
         largest = np.abs(entries).max() or 1.0
         typical = largest * np.sqrt(np.mean((entries / largest) ** 2)) or 1.0
-        room = np.minimum(entries - self.interval[0], self.interval[1] - entries)
-        room[room <= 0] = np.inf
-        scale: Vector = np.minimum(np.maximum(np.abs(entries), typical), 2 * room)
+        scale: Vector = np.minimum(np.maximum(np.abs(entries), typical), 2 * self.room(x))
         return scale
+
+    def room(self, x: Vector) -> Vector:
+        """Return how far each entry may move inside the interval; no end, if it lies outside."""
+        entries = x[self.start : self.stop]
+        room: Vector = np.minimum(entries - self.interval[0], self.interval[1] - entries)
+        room[room <= 0] = np.inf
+        return room
 
     def index(self, row: int) -> tuple[int, ...]:
         """Return the index, in this input, of an entry of the vector."""

@@ -65,6 +65,8 @@ class Problem:
         The vector: all of them, copied to float64.
     steps : (n,) array
         The scale on which to move each entry.
+    reach : float
+        So many steps all entries may move at once, inside their intervals.
     out : (m,) array
         The results at `x`.
     out_shapes : list of tuple of int
@@ -104,11 +106,17 @@ class Problem:
                 "of floating-point numbers (1.0, not 1)"
             )
         self.x = joined(self.given)
-        self.steps = joined([part.steps(self.x) for part in self.parts])
+        self._measure_room()
         self.noise: Vector | float = 0.0
         self._dtype: Any = np.float64
         with quiet():
             self._look()
+
+    def _measure_room(self) -> None:
+        """Note how far to move entries, and how far they may be moved."""
+        self.steps = joined([part.steps(self.x) for part in self.parts])
+        room = joined([part.room(self.x) for part in self.parts])
+        self.reach = float((room / self.steps).min(initial=np.inf)) / 2
 
     def _look(self) -> None:
         """Call the function, before any derivative, to see that it can be checked."""
@@ -312,7 +320,7 @@ class Problem:
         there = copy.copy(self)
         there.x = self.near(x)
         there.given = [array.copy() for array in self.split(there.x)]
-        there.steps = joined([part.steps(there.x) for part in self.parts])
+        there._measure_room()
         there.out = self.value(there.x)
         if there.out.shape != self.out.shape or not np.isfinite(there.out).all():
             raise NotFiniteError(f"{self.name} is not finite there")
