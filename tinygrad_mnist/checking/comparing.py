@@ -127,7 +127,10 @@ def _compare(check: First | Second, random: np.random.Generator, max_evaluations
     verdicts = _judge_all(check, rows, random)
     above = above_noise(check, verdicts)
     if above is not None:
-        check, verdicts = above, _judge_all(above, rows, random)
+        check, stairs = above
+        verdicts = _judge_all(check, rows, random)
+        sure = ~(verdicts.wrong & np.isin(rows, stairs))
+        verdicts = replace(verdicts, wrong=verdicts.wrong & sure, known=verdicts.known & sure)
     return _decided(check, verdicts, random, notes)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinygrad_mnist.checking.digits import SINGLE
 from tinygrad_mnist.checking.floors import gradient_noise, is_loud, value_noise
 from tinygrad_mnist.checking.measuring import NEGLIGIBLE, TINY, First, Second, to_both_sides
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from tinygrad_mnist.checking.inputs import Vector
     from tinygrad_mnist.checking.judging import Verdicts
+    from tinygrad_mnist.checking.problem import Problem
 
 POINTS = 9  # in a row, for each estimate
 APART = 1e-5  # of them, relative to a step: a smooth function is a parabola on this scale
@@ -24,6 +26,7 @@ WINDOWS = (-0.013, 0.0, 0.017)  # where rows of points are laid, relative to a s
 CLOSE = np.array((2e-15, 1e-14, 1e-13, 1e-12))  # steps that move the last few digits
 NEARER = (0.3, 0.1)  # to 0, where a function is not flat and its noise shows
 ASIDE = (-0.01, 0.01, -0.013, 0.017, -0.03, 0.023)  # where there is no jump, and noise as anywhere
+FAR_OUT = 1e4
 LOUD = 30  # how many times its rounding a function's noise is worth a word
 NAMED = 3  # how many entries are named
 
@@ -83,11 +86,13 @@ def noise_of(
     return Noise(allowing, share)
 
 
-def above_noise(check: First | Second, verdicts: Verdicts) -> First | Second | None:
+def above_noise(check: First | Second, verdicts: Verdicts) -> tuple[First | Second, Vector] | None:
     """Return the check with allowance for noise, if small steps may have fallen below it.
 
     That may be where only they confirm a claim, against larger ones, and where 0 is claimed and
-    nothing moves. Mostly it is not, and None is returned.
+    nothing moves. Mostly it is not, and None is returned. Beside the check stand the rows that it
+    can't call wrong: their noise is no rounding, that of float32 inside the function neither, so it
+    may be stairs, which are as flat as is claimed.
     """
     turned = verdicts.turned & ~verdicts.wrong
     still = verdicts.known & (verdicts.claimed == 0) & (verdicts.measured == 0)
@@ -97,10 +102,19 @@ def above_noise(check: First | Second, verdicts: Verdicts) -> First | Second | N
         seen = gradient_noise(check.problem, check.cotangent) if turned.any() else None
         loud = seen is not None and bool((seen > LOUD * check.problem.coarse * check.scale).any())
     if loud:
-        return check.lenient()
+        return check.lenient(), verdicts.rows[:0]
     unseen = verdicts.rows[turned & still]
     noise = noise_of(check, unseen) if unseen.size else None
-    return None if noise is None else noise.check
+    if noise is None:
+        return None
+    return noise.check, unseen[:0] if _is_single(check.problem, noise) else unseen
+
+
+def _is_single(problem: Problem, noise: Noise) -> bool:
+    """Return whether noise is that of float32: further out, whole numbers are as far apart."""
+    modest = np.abs(problem.x).max(initial=0.0) < FAR_OUT
+    rounded = np.array_equal(problem.out, problem.out.astype(np.float32))
+    return bool(modest and rounded and noise.share <= SINGLE)
 
 
 def goes_in_stairs(check: First | Second, rows: Vector, verdicts: Verdicts) -> Vector:
