@@ -106,16 +106,14 @@ def einsum(
     *operands: Any,
     optimize: Any = False,
     dtype: Any = None,
-    order: Any = "K",
+    order: Any = "K",  # noqa: ARG001 - where numbers lie in memory changes none of them
     casting: Any = "safe",
 ) -> Array:
     """Return the sum over products that subscripts such as ``"ij,jk->ik"`` describe.
 
     Both of NumPy's forms: a text and arrays, or arrays each followed by a list of numbers.
     """
-    return np.einsum(
-        subscripts, *operands, optimize=optimize, dtype=dtype, order=order, casting=casting
-    )
+    return np.einsum(subscripts, *operands, optimize=optimize, dtype=dtype, casting=casting)
 
 
 einsum.defvjp(
