@@ -160,7 +160,7 @@ def _other_derivatives(
 
 def _of_softmax(backward: Backward, node: Node, names: Mapping[int, str]) -> Iterator[Mistake]:
     """Yield what goes wrong before a loss that has a softmax inside."""
-    inputs = getattr(getattr(node, "site", None), "inputs", None)
+    inputs = _inputs_of(node)
     if node.plan.op.name not in LOSSES or inputs is None or len(node.parents) != 1:
         return
     parent = node.parents[0]
@@ -184,13 +184,22 @@ def _of_softmax(backward: Backward, node: Node, names: Mapping[int, str]) -> Ite
         yield Mistake("softmax left out", text, parent, right, of_p)
 
 
+def _inputs_of(node: Node) -> Any:
+    """Return what a call was given, where that was kept."""
+    return getattr(getattr(node, "site", None), "inputs", None)
+
+
+def _is_product(node: Node) -> bool:
+    """Return whether a call may be a product of arrays: of lists, or entry by entry, it is none."""
+    return not node.plan.op.pointwise and all(i is None for _, i in node.plan.operands)
+
+
 def _of_order(
     backward: Backward, node: Node, g: Any, names: Mapping[int, str]
 ) -> Iterator[Mistake]:
     """Yield a parameter that was updated before backward had come past it."""
-    inputs = getattr(getattr(node, "site", None), "inputs", None)
-    op, operands = node.plan.op, node.plan.operands
-    if inputs is None or op.pointwise or any(i is not None for _, i in operands):
+    inputs, operands = _inputs_of(node), node.plan.operands
+    if inputs is None or not _is_product(node):
         return
     for parameter, (k, _) in zip(node.parents, operands, strict=True):
         if parameter.plan is not None or id(parameter) not in names:
@@ -216,14 +225,13 @@ def _of_operand(
     backward: Backward, node: Node, g: Any, names: Mapping[int, str]
 ) -> Iterator[Mistake]:
     """Yield what went into an activation in the place of what came out of it."""
-    inputs = getattr(getattr(node, "site", None), "inputs", None)
-    op, operands = node.plan.op, node.plan.operands
-    if inputs is None or op.pointwise or any(i is not None for _, i in operands):
+    inputs, operands = _inputs_of(node), node.plan.operands
+    if inputs is None or not _is_product(node):
         return
     for after, (k, _) in zip(node.parents, operands, strict=True):
         if after.plan is None or after.plan.unusual or not _is_activation(after):
             continue
-        before = getattr(getattr(after, "site", None), "inputs", None)
+        before = _inputs_of(after)
         if before is None:
             continue
         for parent, (j, _) in zip(node.parents, operands, strict=True):
