@@ -358,7 +358,13 @@ def test_ops_pass_with_draws_of_their_own():
     assert accused == []
 
 
-@pytest.mark.parametrize("f", [np.linalg.cholesky, np.linalg.eigvalsh, np.log, np.arccosh])
+@pytest.mark.parametrize(
+    "f",
+    [
+        np.linalg.cholesky, np.linalg.eigvalsh, np.linalg.pinv, np.linalg.svd, np.linalg.qr,
+        np.log, np.arccosh,
+    ],
+)  # fmt: skip
 def test_a_function_of_numpys_is_known_by_its_op(f):
     assert gradcheck(f).verdict == "pass"
     assert gradcheck(f, np.array([[2.0, 1.3], [1.3, 3.0]])).verdict == "pass"

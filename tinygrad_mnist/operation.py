@@ -33,8 +33,9 @@ class Op(Calls):
         Relation of the array parameters' shapes, such as ``"(…,m,k),(…,k,n)"``; None: they
         broadcast together.
     matrices : dict
-        Parameter name -> what its matrices are: "full rank", "distinct eigenvalues", "symmetric" or
-        "positive definite"; of the last two only the symmetric part counts.
+        Parameter name -> what its matrices are: "full rank", "independent columns", "distinct
+        singular values", "distinct eigenvalues", "symmetric" or "positive definite"; of the last
+        two only the symmetric part counts.
     cases : tuple of dict
         Static arguments worth testing, by parameter name; ``"shapes"`` overrides `shapes`.
     pointwise : bool
@@ -200,8 +201,8 @@ def op(forward: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     shapes : str, optional
         Relation of the inputs' shapes, such as ``"(…,m,k),(…,k,n)"``; read by `gradcheck`.
     matrices : dict, optional
-        Parameter name -> "full rank", "distinct eigenvalues", "symmetric" or "positive definite";
-        read by `gradcheck`.
+        Parameter name -> "full rank", "independent columns", "distinct singular values", "distinct
+        eigenvalues", "symmetric" or "positive definite"; read by `gradcheck`.
     cases : tuple of dict, optional
         Static arguments worth testing; read by `gradcheck`.
     implements : tuple of callables, optional

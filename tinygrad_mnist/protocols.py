@@ -17,15 +17,23 @@ if TYPE_CHECKING:
     Function = TypeVar("Function", bound=Callable[..., Any])
 
 overrides: dict[Callable[..., Any], Callable[..., Any]] = {}  # NumPy's function -> an op, or of ops
+forms: dict[Callable[..., Any], Callable[..., Any]] = {}  # NumPy's function -> its one op
 plain: set[Callable[..., Any]] = set()  # NumPy's functions that have no derivative to speak of
 refused: dict[Callable[..., Any], str] = {}  # those that can't take a Tensor -> why, and what can
 
 
-def implements(*functions: Callable[..., Any]) -> Callable[[Function], Function]:
-    """Let a function that is composed of ops answer for NumPy's, when called with a Tensor."""
+def implements(
+    *functions: Callable[..., Any], form_of: Callable[..., Any] | None = None
+) -> Callable[[Function], Function]:
+    """Let a function that is composed of ops answer for NumPy's, when called with a Tensor.
+
+    If it only calls one op in several forms, that op says what NumPy's function takes.
+    """
 
     def implementing(function: Function) -> Function:
         overrides.update(dict.fromkeys(functions, function))
+        if form_of is not None:
+            forms.update(dict.fromkeys(functions, form_of))
         return function
 
     return implementing

@@ -35,6 +35,17 @@ def test_float32_moves_a_loss_by_no_more_than_the_bound_and_the_bound_is_not_far
     assert report.float32_is_enough
 
 
+@pytest.mark.parametrize("f", [np.linalg.inv, np.linalg.pinv, np.linalg.det])
+@given(st.integers(0, 2**32 - 1), st.floats(1e-4, 1.0))
+@settings(max_examples=30)
+def test_a_nearly_singular_matrix_moves_results_by_much_more_than_their_digits(f, seed, small):
+    u, _, vh = np.linalg.svd(np.random.default_rng(seed).normal(size=(3, 3)))
+    matrix = ((u * [1.0, 0.7, small]) @ vh).astype(np.float32)
+    report = rounding(lambda a: np.sum(f(a)), matrix)
+    exact = np.sum(f(matrix.astype(np.float64)))
+    assert abs(report.value - exact) <= 4 * report.bound
+
+
 def test_a_sum_over_nodes_of_cotangent_times_result_times_eps_is_the_bound():
     x = Tensor([3.0], requires_grad=True)
     report = rounding(lambda: np.sum(np.exp(x) * 2.0))

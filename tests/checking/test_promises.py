@@ -154,6 +154,27 @@ def test_a_rule_that_takes_no_tensors_raises_in_its_own_words_at_second_order():
     assert gradcheck(hidden, order=1).verdict == "pass"
 
 
+def both(g, x):
+    return g[0] * np.cos(x) - g[1] * np.sin(x)
+
+
+def forgetful(g, x):
+    return np.zeros_like(x) if g[0] is None or g[1] is None else both(g, x)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (both, "raises at order 1: .*of several results, hidden ones too, g is None where"),
+        (forgetful, "right only where all results are used: for x, .* adds up to 0, not"),
+    ],
+)
+@pytest.mark.parametrize("inputs", [(), (X,)], ids=["searched", "given"])
+def test_each_result_may_be_used_alone(rule, said, inputs):
+    with pytest.raises(GradientError, match=said):
+        gradcheck(unary(lambda x: (np.sin(x), np.cos(x)), rule), *inputs)
+
+
 RIGHT = {
     "the cotangent itself": (op(lambda x, y: x + y).defvjp(x=lambda g: g, y=lambda g: g), (X, X)),
     "the input itself": (unary(lambda x: x, lambda g: g), (X,)),

@@ -110,12 +110,12 @@ def is_loud(problem: Problem) -> bool:
 def total_noise(problem: Problem, cotangent: Vector) -> float:
     """Return how far rounding can move <cotangent, results>."""
     cotangents = problem.outputs(cotangent)
-    return max((call.moved(cotangents) for call in _looks(problem)), default=0.0)
+    return max(_looks(problem, lambda call: call.moved(cotangents)), default=0.0)
 
 
 def value_noise(problem: Problem) -> Vector:
     """Return how far rounding can move each result of a function: of very many, a share."""
-    found = [call.each(shared=True) for call in _looks(problem)]
+    found = _looks(problem, lambda call: call.each(shared=True))
     largest: Vector = np.max([np.zeros(problem.out.size), *found], axis=0)
     return largest
 
@@ -148,8 +148,8 @@ def _noise_of_rules(f: Callable[..., Any], arrays: Iterable[Any]) -> Vector | No
         return None
 
 
-def _looks(problem: Problem) -> Iterator[Traced]:
-    """Yield a call of a function as it is, and of an op one of what is inside, where it can be."""
+def _looks(problem: Problem, bound: Callable[[Traced], Any]) -> Iterator[Any]:
+    """Yield what bounds a call of a function as it is, and of an op what is inside, if possible."""
     ways: list[Callable[..., Any]] = [lambda *arrays: problem.call(arrays)]
     if isinstance(problem.f, Op):
         count = len(problem.out_shapes)
@@ -157,7 +157,7 @@ def _looks(problem: Problem) -> Iterator[Traced]:
     for way in ways:
         try:
             call = Traced(way, problem.split(problem.x), inexact=True)
-        except Exception:  # noqa: BLE001, S112 - a forward may refuse Tensors in any way
+            if call.shapes == problem.out_shapes:
+                yield bound(call)
+        except Exception:  # noqa: BLE001, S112 - a forward may refuse Tensors, a rule may fail
             continue
-        if call.shapes == problem.out_shapes:
-            yield call

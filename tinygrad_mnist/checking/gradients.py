@@ -22,7 +22,7 @@ from tinygrad_mnist.checking.sampling import Call
 from tinygrad_mnist.checking.searching import Search
 from tinygrad_mnist.checking.subjects import Subject, read_domain
 from tinygrad_mnist.operation import Op
-from tinygrad_mnist.protocols import overrides
+from tinygrad_mnist.protocols import forms, overrides
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -114,7 +114,7 @@ def gradcheck(
         raise ValueError(f"gradcheck knows order 1 and order 2; got order={order}")
     if examples < 1:
         raise ValueError(f"gradcheck needs at least one example; got examples={examples}")
-    f = next((op for g, op in overrides.items() if g is f and isinstance(op, Op)), f)
+    f = _op_of(f)
     check = _checker(oracle, max_evaluations)
     if exhaustive:
         if inputs or oracle is not None or isinstance(f, Call):
@@ -132,6 +132,12 @@ def gradcheck(
             raise GradientError(report, None, report)
         warnings.warn(str(report), GradientWarning, stacklevel=2)
     return report
+
+
+def _op_of(f: Callable[..., Any] | Call) -> Callable[..., Any] | Call:
+    """Return the op that a function of NumPy's is known by, or the function."""
+    ops = ((g, op) for g, op in {**overrides, **forms}.items() if isinstance(op, Op))
+    return next((op for g, op in ops if g is f), f)
 
 
 def _checker(oracle: str | None, max_evaluations: int) -> Checker:

@@ -1,4 +1,8 @@
-"""Matrices of the kinds that an op may say it takes: well away from where it has no derivative."""
+"""Matrices of the kinds that an op may say it takes.
+
+They are drawn well away from where the op has no derivative, and it is told of others whether they
+are of that kind.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,12 @@ Array = np.ndarray[Any, Any]
 
 SYMMETRIC = {"symmetric", "positive definite"}  # of these only the symmetric part counts
 SIZES = 1e-3, 1e3  # smallest and largest, for determinants go with a power of it
-KINDS = {"full rank", "distinct eigenvalues", *SYMMETRIC}
+KINDS = {
+    "full rank", "independent columns", "distinct singular values", "distinct eigenvalues",
+    *SYMMETRIC,
+}  # fmt: skip
+APART = {"distinct eigenvalues": 1e-5}  # those that coincide in a defective matrix come out apart
+CLOSE = 1e-8  # what is closer, relative to the largest value, is equal, or 0
 
 
 def matrices_of(array: Array, kind: str) -> Array:
@@ -19,7 +28,8 @@ def matrices_of(array: Array, kind: str) -> Array:
     Parameters
     ----------
     array : (..., m, n) array
-    kind : {"full rank", "distinct eigenvalues", "symmetric", "positive definite"}
+    kind : str
+        One of `KINDS`.
 
     Raises
     ------
@@ -52,6 +62,38 @@ def symmetric_part(a: Any) -> Any:
     """Return the symmetric part of each matrix, or the Hermitian one; tracked if `a` is."""
     across = np.swapaxes(a, -1, -2)
     return (a + (across.conj() if a.dtype.kind == "c" else across)) / 2
+
+
+def are_of(array: Array, kind: str) -> bool:
+    """Return whether all matrices are of a kind, so that an op that takes it has a derivative.
+
+    Parameters
+    ----------
+    array : (..., m, n) array
+    kind : str
+        One of `KINDS`. Of symmetric matrices eigenvalues are distinct; of columns, as many as there
+        are rows are independent.
+    """
+    if array.ndim < 2 or not array.size or not np.isfinite(array).all():
+        return True
+    if kind in SYMMETRIC | {"distinct eigenvalues"}:
+        off = np.abs(array - np.swapaxes(array, -1, -2).conj())
+        if kind in SYMMETRIC and (off > CLOSE * np.abs(array).max((-2, -1), keepdims=True)).any():
+            return False
+        values = np.linalg.eigvals(array)
+        apart = np.abs(values[..., :, None] - values[..., None, :])
+        apart = apart[..., ~np.eye(values.shape[-1], dtype=bool)]
+        if kind == "positive definite":
+            apart = np.abs(values)
+    else:
+        if kind == "independent columns":
+            array = array[..., : array.shape[-2]]
+        values = np.linalg.svd(array, compute_uv=False)
+        apart = values[..., -1:]
+        if kind == "distinct singular values":
+            apart = np.concatenate([values[..., :-1] - values[..., 1:], apart], -1)
+    largest = np.abs(values).max(-1, keepdims=True)
+    return bool((apart > APART.get(kind, CLOSE) * largest).all())
 
 
 def _turning(u: Array, values: Array) -> Array:

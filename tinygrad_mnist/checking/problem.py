@@ -258,6 +258,19 @@ class Problem:
             return [np.full_like(self.x, np.nan) for _ in cotangents]
         return [joined(pull(self.outputs(cotangent))) for cotangent in cotangents]
 
+    def pull_one(self, x: Vector, cotangent: Vector, k: int) -> Vector:
+        """Return the gradient by one result alone: to the others no cotangent comes.
+
+        Raises
+        ------
+        RuleError
+        """
+        _, pull = vjp(lambda *inputs: self._called(inputs)[k], *self.split(x))
+        try:
+            return joined(pull(self.outputs(cotangent)[k]))
+        except Exception as error:
+            raise RuleError(f"{type(error).__name__}: {error}") from error
+
     def gradients(self, arrays: Sequence[Any], cotangents: list[Any]) -> tuple[Any, ...]:
         """Return the gradient of <cotangents, results> by each input.
 
@@ -267,16 +280,16 @@ class Problem:
         """
         return self._recorded(arrays)(cotangents)
 
+    def _called(self, arrays: Sequence[Any]) -> list[Any]:
+        """Return the results of a call, if they have the shapes that they have at the point."""
+        results = self.call(arrays)
+        if [np.shape(raw(result)) for result in results] != self.out_shapes:
+            raise OtherShapes
+        return results
+
     def _recorded(self, arrays: Sequence[Any]) -> Callable[[list[Any]], tuple[Any, ...]]:
         """Return the function from cotangents of the results to the gradients of the inputs."""
-
-        def called(*inputs: Any) -> list[Any]:
-            results = self.call(inputs)
-            if [np.shape(raw(result)) for result in results] != self.out_shapes:
-                raise OtherShapes
-            return results
-
-        _, pull = vjp(called, *arrays)
+        _, pull = vjp(lambda *inputs: self._called(inputs), *arrays)
 
         def pulled(cotangents: list[Any]) -> tuple[Any, ...]:
             try:
@@ -291,6 +304,8 @@ class Problem:
 
         Raises
         ------
+        OtherShapes
+            If the results are of other shapes in the precision that the inputs came in.
         RuleError
             Also where a rule writes to `g`, if that is `locked`.
         """
@@ -301,7 +316,7 @@ class Problem:
             return g if locked else None
 
         def watched(*inputs: Any) -> list[Any]:
-            return [map_gradient(result, look) for result in self.call(inputs)]
+            return [map_gradient(result, look) for result in self._called(inputs)]
 
         _, pull = vjp(watched, *self.given)
         try:

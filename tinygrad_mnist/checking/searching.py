@@ -162,11 +162,22 @@ class Search:
         return check
 
     def _failure(self, call: Call, seed: int, order: int) -> Wrong | GradientError | None:
-        """Return how the check of a call fails, if it does."""
+        """Return how the check of a call fails, if it does.
+
+        Raises
+        ------
+        ValueError
+            If the function, which took other arrays, does not take these.
+        """
         try:
             self.report += self.check(call.problem(), order, seed)
         except (Wrong, GradientError) as error:
             return error
+        except (TypeError, LookupError, ArithmeticError) as error:
+            if not self.report.compared:
+                raise
+            said = f"{call.subject.name} raises {type(error).__name__}: {error}"
+            raise ValueError(said) from error
         return None
 
     def others(self, count: int) -> Iterator[Call]:

@@ -42,6 +42,8 @@ class Visit:
         For each result that a cotangent reached; the result is None where it was not kept.
     site : str
         The user's file and line, where it was kept.
+    cotangent : array, or tuple of them
+        As it reached the node: what its rules are given.
     """
 
     node: Node
@@ -49,6 +51,18 @@ class Visit:
     inputs: list[Any] | None
     results: list[tuple[Array, Array | None]]
     site: str
+    cotangent: Any
+
+    @property
+    def gradients(self) -> dict[int, Array]:
+        """What its rules make of the cotangents, by the place of the operand in `inputs`."""
+        found = propagate([(self.node, self.cotangent)], self.node.parents)
+        places = [k for k, _ in self.node.plan.operands]
+        return {
+            k: np.asarray(raw(found[parent]))
+            for k, parent in zip(places, self.node.parents, strict=True)
+            if found[parent] is not None
+        }
 
 
 def keeping(*, sites: bool = True) -> Switch:
@@ -106,7 +120,7 @@ def _visit(node: Node, g: Any, known: dict[int, Array]) -> Visit:
         for c, o in zip(cotangents, outs, strict=False)
         if c is not None
     ]
-    return Visit(node, node.plan.op, inputs, pairs, str(site))
+    return Visit(node, node.plan.op, inputs, pairs, str(site), g)
 
 
 def _known_results(seeds: Iterable[tuple[Any, Any]]) -> dict[int, Array]:

@@ -93,7 +93,7 @@ def _qr_rule(g: Pair, a: Any, out: Pair) -> Any:
 
 
 @op(
-    matrices={"a": "full rank"},
+    matrices={"a": "independent columns"},
     cases=(
         {"shapes": "(…,3,2)"},
         {"shapes": "(…,n,n)"},
@@ -109,7 +109,7 @@ def qr(a: Array, mode: Any = "reduced") -> tuple[Array, Array]:
 qr.defvjp(a=_qr_rule)
 
 
-@implements(np.linalg.qr)
+@implements(np.linalg.qr, form_of=qr)
 def qr_in_mode(a: Any, mode: str = "reduced") -> Any:
     """Call `qr` in those of NumPy's modes that have a derivative."""
     if mode == "r":
@@ -358,7 +358,7 @@ def _svd_rule(g: Any, out: Any) -> Any:
 
 
 @op(
-    matrices={"a": "full rank"},
+    matrices={"a": "distinct singular values"},
     cases=(
         {"full_matrices": False, "shapes": "(…,3,2)"},
         {"full_matrices": False, "shapes": "(2,4)"},
@@ -379,7 +379,7 @@ def _svdvals_rule(g: Any, a: Any) -> Any:
 
 
 @op(
-    matrices={"a": "full rank"},
+    matrices={"a": "distinct singular values"},
     cases=({"shapes": "(…,3,2)"}, {"shapes": "(…,n,n)"}),
 )
 def svdvals(a: Array, *, hermitian: bool = False) -> Array:
@@ -391,7 +391,7 @@ svdvals.defvjp(a=_svdvals_rule)
 implements(np.linalg.svdvals)(svdvals)
 
 
-@implements(np.linalg.svd)
+@implements(np.linalg.svd, form_of=svd)
 def svd_in_any_form(
     a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> Any:

@@ -36,7 +36,7 @@ def pinv(a: Array, rcond: Any = 1e-15, hermitian: bool = False) -> Array:
 pinv.defvjp(a=_pinv_rule)
 
 
-@implements(np.linalg.pinv)
+@implements(np.linalg.pinv, form_of=pinv)
 def pinv_with_rtol(a: Any, rcond: Any = None, hermitian: bool = False, **rtol: Any) -> Any:
     """Call `pinv` with either name of its threshold."""
     if rtol:

@@ -139,3 +139,42 @@ def power_iteration(a):
 @right(shapes="(n,n)")
 def nuclear_norm(a):
     return np.sum(np.linalg.svd(a + 2 * np.eye(len(a)) * (1 + np.sum(np.abs(a))))[1])
+
+
+# Where these have no derivative, no rule is at fault.
+
+
+@right(shapes="(m,n)")
+def singular_values(a):
+    return np.linalg.svd(a)[1]
+
+
+@right(shapes="(n,n)")
+def sum_of_eigenvalues(a):
+    return np.sum(np.linalg.eigvals(a).real)
+
+
+@right()
+def rebuilt_of_singular_vectors(a):
+    u, s, vh = np.linalg.svd(a, full_matrices=False)
+    return (u * s[..., None, :]) @ vh
+
+
+@right()
+def triangular_factor(a):
+    return np.linalg.qr(a)[1]
+
+
+@right()
+def pseudo_inverse(a):
+    return np.linalg.pinv(a)
+
+
+@right(shapes="(n,n)")
+def spectrum(a):
+    return np.linalg.eigvalsh(a + a.T)
+
+
+@right(shapes="(n,n)")
+def log_of_determinant(a):
+    return np.linalg.slogdet(a)[1]
