@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinygrad_mnist import gradcheck, op
-from tinygrad_mnist.checking import GradientError, comparing
+from tinygrad_mnist.checking import GradientError, GradientWarning, comparing
 
 
 def off_at(place, by):
@@ -75,3 +75,8 @@ def test_a_small_entry_beside_large_ones_is_moved_on_its_own_scale_too():
         ]
     )
     gradcheck(np.clip, -low, 1e-6 * low, np.array([1e-6, -8.76249104e05]), order=1)
+
+
+def test_a_gradient_in_stairs_narrower_than_any_step_has_no_second_derivative():
+    with pytest.warns(GradientWarning):
+        gradcheck(np.divmod, np.array(-1e6), np.array(1.134e-06))

@@ -207,11 +207,12 @@ def _decided(
     if suspects.size and not np.isnan(verdicts.claimed).any():
         flat = not verdicts.measured[verdicts.wrong].any()
         noise = noise_of(check, suspects, scale=plain.scale, flat=flat)
+        again = verdicts.only(np.isin(verdicts.rows, suspects))
         if noise is not None:
             share, again = noise.share, judge(noise.check, problem.x, suspects)
-            lost = goes_in_stairs(check, suspects, again)
-            again = replace(again, wrong=again.wrong & ~lost, known=again.known & ~lost)
-            verdicts, suspects = verdicts.taking(again), suspects[again.wrong]
+        lost = goes_in_stairs(check, suspects, again)
+        again = replace(again, wrong=again.wrong & ~lost, known=again.known & ~lost)
+        verdicts, suspects = verdicts.taking(again), suspects[again.wrong]
     views = [(plain, verdicts)]
     closer = plain.closer() if suspects.size else None
     if closer is not None:
