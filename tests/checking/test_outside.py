@@ -15,10 +15,10 @@ def rebuilt(a):
 @pytest.mark.parametrize(
     ("f", "matrix", "said"),
     [
-        (rebuilt, np.zeros((1, 3)), "svd takes matrices that are of distinct singular values"),
-        (lambda a: np.linalg.qr(a)[0], np.ones((3, 2)), "qr takes .* of independent columns"),
-        (lambda a: np.sum(np.linalg.eigvals(a).real), np.eye(3, k=1), "eigvals takes .* distinct"),
-        (lambda a: np.linalg.eigh(a)[0], np.diag([1.0, 2.0]), "eigh takes .* symmetric"),
+        (rebuilt, np.zeros((1, 3)), "svd takes matrices of the kind 'distinct singular"),
+        (lambda a: np.linalg.qr(a)[0], np.ones((3, 2)), "qr takes .* 'independent columns"),
+        (lambda a: np.sum(np.linalg.eigvals(a).real), np.eye(3, k=1), "eigvals takes .* 'distinct"),
+        (lambda a: np.linalg.eigh(a)[0], np.diag([1.0, 2.0]), "eigh takes .* 'symmetric"),
     ],
     ids=["svd", "qr", "eigvals", "eigh"],
 )

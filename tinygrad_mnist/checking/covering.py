@@ -264,7 +264,7 @@ class Covering:
             with quiet():
                 problem = call.problem()
                 pulled = problem.pull(problem.x, generic(self._random, problem.out.size))
-        except (ValueError, RuleError, GradientError):
+        except (ValueError, TypeError, LookupError, ArithmeticError, RuleError, GradientError):
             return 0
         new = 0
         for part in problem.parts:

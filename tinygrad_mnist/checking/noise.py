@@ -128,9 +128,9 @@ def goes_in_stairs(check: First | Second, rows: Vector, verdicts: Verdicts) -> V
     if isinstance(check, Second):
         for points in zip(*to_both_sides(problem.x, check.v, CLOSE, problem.near), strict=True):
             ahead, behind, apart = points
-            above, below = check.gradient(ahead)[rows], check.gradient(behind)[rows]
-            digits = 64 * problem.coarse * np.abs(above)
-            stairs |= np.abs(above - below - verdicts.measured * apart) > digits
+            above, below = check.gradient(ahead), check.gradient(behind)
+            digits = 64 * problem.coarse * np.abs(above).max()
+            stairs |= np.abs((above - below)[rows] - verdicts.measured * apart) > digits
     return stairs
 
 

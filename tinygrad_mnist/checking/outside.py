@@ -47,22 +47,13 @@ def _refused(problem: Problem, x: Vector, kinds: set[str] | None = None) -> str 
             given = np.asarray(inputs[op.names.index(name)])
             if (kinds is None or kind in kinds) and not are_of(given, kind):
                 found.append(
-                    f"{op.name} takes matrices that are {_SAID.get(kind, kind)}, and has no "
-                    "derivative at others such as here"
+                    f"{op.name} takes matrices of the kind {kind!r}, and is given others here: it "
+                    "has no derivative there"
                 )
 
     with Switch(check=look):
         problem.call([one_tracked(array) for array in problem.split(x)])
     return found[0] if found else None
-
-
-_SAID = {
-    "full rank": "of full rank",
-    "independent columns": "of independent columns",
-    "distinct singular values": "of distinct singular values",
-    "distinct eigenvalues": "of distinct eigenvalues",
-    "symmetric": "symmetric, of distinct eigenvalues",
-}
 
 
 def _stands_alone(problem: Problem, direction: Vector) -> bool:
