@@ -73,3 +73,17 @@ def test_what_a_function_refuses_now_and_then_is_passed_over():
         return np.sort(x)[1] * 2  # IndexError, of one
 
     assert gradcheck(second, examples=20).compared > 20
+
+
+def test_a_matrix_that_is_singular_by_rounding_is_passed_over():
+    def precision(A):
+        return np.linalg.inv(A @ A.T + np.eye(len(A)))
+
+    assert gradcheck(precision, shapes="(n,k)").verdict == "pass"
+
+
+def test_empty_arrays_that_make_no_floats_are_passed_over():
+    def dot(x, w):
+        return sum(x[k] * w[k] for k in range(len(w)))  # of nothing, the whole number 0
+
+    assert gradcheck(dot, shapes="(n),(n)").verdict == "pass"

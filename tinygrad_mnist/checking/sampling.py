@@ -98,6 +98,11 @@ class Call:
         bound.arguments.update({name: self.arguments[name] for name in names})
         return bound
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether any of the arrays has no entries."""
+        return not all(np.size(raw(leaf)) for leaf in flatten(self.arguments)[0])
+
     def results(self) -> list[Any]:
         """Return the floating-point results: of an op called with arrays, else with Tensors."""
         leaves, rebuild = flatten([list(self.args), self.kwargs])
@@ -325,10 +330,20 @@ def _settled(call: Call, anywhere: bool) -> Call:
     ------
     NotFiniteError
         If they are not finite there either.
+    LinAlgError
+        If a matrix is singular, or the like, there too.
+    ValueError
+        If there are no results, of empty arrays: a sum of nothing may be a whole number.
     """
-    first = call
+    first, refused = call, None
     for _ in range(12):
-        if all((np.abs(result) < REACH).all() for result in call.results()):
+        try:
+            results, refused = call.results(), None
+        except np.linalg.LinAlgError as error:
+            results, refused = [np.array(np.nan)], error
+        if not results and call.is_empty:
+            raise ValueError("of empty arrays it makes no floating-point numbers")
+        if all((np.abs(result) < REACH).all() for result in results):
             return call
         nearer = {}
         for name, interval in call.drawn.items():
@@ -343,7 +358,7 @@ def _settled(call: Call, anywhere: bool) -> Call:
             free = interval == LINE
             near_one[name] = rebuild([_near_one(a) if free else a for a in arrays])
         return _settled(replace(first, arguments=first.arguments | near_one), anywhere=False)
-    raise NotFiniteError(
+    raise refused or NotFiniteError(
         "its results are not finite, nor are they nearer to the middle of its domain"
     )
 

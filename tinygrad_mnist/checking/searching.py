@@ -166,6 +166,8 @@ class Search:
 
         Raises
         ------
+        NotFiniteError
+            If the function has no value after all.
         ValueError
             If the function does not take what was drawn, of shapes that are a guess.
         """
@@ -173,6 +175,8 @@ class Search:
             self.report += self.check(call.problem(), order, seed)
         except (Wrong, GradientError) as error:
             return error
+        except np.linalg.LinAlgError as error:  # these numbers: it took their shapes in a draw
+            raise NotFiniteError(f"{call.subject.name} raises {error}") from error
         except (TypeError, LookupError, ArithmeticError) as error:
             if call.subject.shapes == self._said:
                 raise
