@@ -36,6 +36,11 @@ def first_copy(g, y_shape):
     return kept
 
 
+def mean_over_batch(g, y_shape):
+    """Return the mean of the cotangent over a first axis that the broadcast input lacks."""
+    return g.mean(axis=0) if g.ndim > len(y_shape) else g
+
+
 def first_entry(x):
     """Return where the first entry of an array is."""
     return np.arange(np.size(raw(x))).reshape(np.shape(raw(x))) == 0
@@ -131,6 +136,10 @@ PATTERNS = {
     "one copy of many": (
         binary(np.add, lambda g: g, first_copy),
         "only the first copy of the broadcast input counts",
+    ),
+    "a mean over the batch": (
+        binary(np.add, lambda g: g, mean_over_batch),
+        "being the number of copies that broadcasting makes: a sum is taken for a mean",
     ),
     "off at one index": (
         unary(np.sin, off_at_the_last, shapes="(n)"),
@@ -271,6 +280,13 @@ def test_at_given_inputs_other_sizes_tell_what_a_factor_is():
     six = unary(lambda x: np.sum(x * x), lambda g, x: 12 * g * x)
     with pytest.raises(GradientError, match=r"diagnosis: it is 6 times too large\n"):
         gradcheck(six, x)
+
+
+def test_of_a_batch_with_one_feature_a_mean_is_said_of_its_copies():
+    biased = binary(np.add, lambda g: g, mean_over_batch)
+    words = "it is 2 times too small, and 2 is the number of copies that broadcasting makes"
+    with pytest.raises(GradientError, match=words):
+        gradcheck(biased, np.ones((2, 1)), np.ones(1))
 
 
 def test_a_function_that_refuses_points_around_is_diagnosed_nevertheless():

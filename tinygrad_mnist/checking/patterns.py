@@ -58,10 +58,9 @@ def sign(samples: Sequence[Sample]) -> Diagnosis | None:
 
 
 def _result_for_input(samples: Sequence[Sample]) -> Diagnosis | None:
+    if not _known_at_result(samples):
+        return None
     known = [s for s in samples if s.at_result is not None]
-    wrong = [s for s in samples if s.wrong.any()]
-    if 2 * sum(s.at_result is not None for s in wrong) < len(wrong):
-        return None  # what can't be looked at there is to be explained too
     if known and fits((s.claimed, np.asarray(s.at_result), s.tolerance) for s in known):
         return Diagnosis("result for input", "the result is used where the input belongs")
     known = [s for s in samples if s.claimed_at_result is not None]
@@ -72,6 +71,15 @@ def _result_for_input(samples: Sequence[Sample]) -> Diagnosis | None:
     return None
 
 
+def _known_at_result(samples: Sequence[Sample]) -> bool:
+    """Return whether most wrong claims can be looked at where the input has the result's values.
+
+    What can't is to be explained too.
+    """
+    wrong = [s for s in samples if s.wrong.any()]
+    return 2 * sum(s.at_result is not None for s in wrong) >= len(wrong)
+
+
 def _inverse(samples: Sequence[Sample]) -> Diagnosis | None:
     if not all(s.entries.pointwise for s in samples):
         return None
@@ -79,7 +87,7 @@ def _inverse(samples: Sequence[Sample]) -> Diagnosis | None:
     allowed = here.tolerance * np.abs(here.claimed) + NOISE
     found = bool((np.abs(here.claimed * here.measured - 1) <= allowed).all())
     there = [s for s in samples if s.claimed_at_result is not None]
-    if there and not found:
+    if there and not found and _known_at_result(samples):
         claimed = np.concatenate([np.diag(np.asarray(s.claimed_at_result)) for s in there])
         here = Entries.joined(there)
         allowed = here.tolerance * np.abs(claimed) + NOISE
@@ -165,14 +173,17 @@ def _sizes(s: Sample) -> dict[str, int]:
     """Return what has a size at a sample, by name."""
     m, n = s.claimed.shape
     sizes = {**s.sizes, "the number of entries of the input": n}
-    sizes["the number of entries of the result"] = m
     if m and n:
         sizes["the number of copies that broadcasting makes"] = max(1, m // n)
+    sizes["the number of entries of the result"] = m
+    if m and n:
         sizes["the number of entries that each result is made of"] = max(1, n // m)
     for k, length in enumerate(s.shape):
         sizes[f"the length of the input's axis {k}"] = length
     for k, length in enumerate(s.out_shape):
         sizes[f"the length of the result's axis {k}"] = length
+    added = len(s.out_shape) > len(s.shape)
+    sizes["the length of the axis that broadcasting adds"] = s.out_shape[0] if added else 1
     return sizes
 
 
