@@ -56,6 +56,15 @@ def softmax(x):
     return np.exp(x) / np.sum(np.exp(x), -1, keepdims=True)
 
 
+def scaled(x, y):
+    return np.sin(x) @ y / np.sqrt(x.shape[1])
+
+
+def scaled_by_rows(g, x, y):
+    """Return the gradient of that product, scaled by the length of another axis."""
+    return np.cos(x) * (g @ y.T) / np.sqrt(x.shape[0])
+
+
 def two_results(g, x):
     return sum(
         (c * d for c, d in zip(g, (np.cos(x), np.sin(x)), strict=True) if c is not None), 0 * x
@@ -228,6 +237,15 @@ PATTERNS = {
     "scalars": (
         unary(np.square, lambda g, x: g * x * (2 if np.ndim(raw(x)) else 1)),
         r"it is half of what it should be, at shapes such as \(\)",
+    ),
+    "a scale of another axis": (
+        binary(
+            scaled,
+            scaled_by_rows,
+            lambda g, x: np.sin(x).T @ g / np.sqrt(x.shape[1]),
+            shapes="(m,k),(k,n)",
+        ),
+        r"times too .*, at shapes such as \(.*\) and \(.*\); the factor varies with the shapes",
     ),
     "a mirrored line": (
         unary(np.abs, lambda g: g),

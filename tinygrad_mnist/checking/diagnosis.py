@@ -14,7 +14,15 @@ from tinygrad_mnist.checking.cotangents import (
     rounded,
 )
 from tinygrad_mnist.checking.missing import missing_part
-from tinygrad_mnist.checking.patterns import EVERYWHERE, factor, flat, not_finite, sign, zero
+from tinygrad_mnist.checking.patterns import (
+    EVERYWHERE,
+    FEW,
+    factor,
+    flat,
+    not_finite,
+    sign,
+    zero,
+)
 from tinygrad_mnist.checking.regions import find_region
 from tinygrad_mnist.checking.sample import Diagnosis, Sample
 
@@ -23,7 +31,6 @@ if TYPE_CHECKING:
 
 UNKNOWN = Diagnosis("unknown", "no known pattern")
 RIGHT = Diagnosis("right", "nothing is wrong at these points")
-FEW = 3  # samples of one kind tell a pattern
 
 
 def diagnose(samples: Sequence[Sample]) -> Diagnosis:
@@ -97,8 +104,8 @@ def _at_some_shapes(samples: Sequence[Sample]) -> Diagnosis | None:
         like = [s for s in samples if kind(s) == kind(samples[0])]
         found = _pattern(like) if FEW <= len(like) < len(samples) else None
         if found is not None:
-            shapes = " and ".join(map(str, samples[0].shapes[1:]))
-            return replace(found, sentence=f"{found.sentence}, at shapes such as {shapes}")
+            where = f"at shapes such as {samples[0].shapes_in_words}"
+            return replace(found, sentence=f"{found.sentence}, {where}")
     return None
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+FEW = 3  # samples of one kind tell a pattern
+SAME = 1e-5  # factors that differ by less are one
 SATURATED = 1e-14  # what rounding may leave of 1 - 1
 
 
@@ -122,13 +124,48 @@ def factor(samples: Sequence[Sample]) -> Diagnosis | None:
     sized = _size_of(telling(samples), factors)
     if sized:
         return sized
-    uncertain = max(1e-5, *(_uncertainty(s) for s in telling(samples)))
-    if np.ptp(factors) <= uncertain * abs(factors[0]):
-        whole = float(np.round(factors[0], 2))
-        near = whole and abs(whole - factors[0]) <= uncertain * abs(whole)
-        number = whole if near else factors[0]
-        return Diagnosis("factor", _in_words(number), number)
-    return None
+    number = _one_number(telling(samples), factors)
+    return None if number is None else Diagnosis("factor", _in_words(number), number)
+
+
+def factor_of_shapes(samples: Sequence[Sample]) -> Diagnosis | None:
+    """Look whether claims are too large by one number at all points of the same shapes."""
+    groups: dict[Any, list[tuple[Sample, float]]] = {}
+    for s in telling(samples):
+        found = _one_factor(s)
+        if found is None:
+            return None
+        groups.setdefault(s.shapes, []).append((s, found))
+    numbers = {shapes: _one_number(*zip(*g, strict=True)) for shapes, g in groups.items()}
+    here = samples[0].shapes
+    if any(n is None for n in numbers.values()) or len(groups.get(here, ())) < FEW:
+        return None
+    elsewhere = [f for shapes, g in groups.items() if shapes != here for s, f in g if _shows(s)]
+    number = numbers[here]
+    if not elsewhere or number is None or abs(number - 1) < SAME:
+        return None
+    right = all(abs(f - 1) < SAME for f in elsewhere)
+    more = "" if right else "; the factor varies with the shapes"
+    return Diagnosis(
+        "factor",
+        f"{_in_words(number)}, at shapes such as {samples[0].shapes_in_words}{more}",
+        number,
+    )
+
+
+def _shows(s: Sample) -> bool:
+    """Return whether several numbers of a sample show that it has one factor."""
+    return int((np.abs(s.measured) > s.tolerance).sum()) > 1
+
+
+def _one_number(samples: Sequence[Sample], factors: Sequence[float]) -> float | None:
+    """Return the one number that factors of samples are, to their uncertainty, if they are one."""
+    uncertain = max(SAME, *(_uncertainty(s) for s in samples))
+    if np.ptp(factors) > uncertain * abs(factors[0]):
+        return None
+    whole = float(np.round(factors[0], 2))
+    near = whole and abs(whole - factors[0]) <= uncertain * abs(whole)
+    return whole if near else factors[0]
 
 
 def _uncertainty(s: Sample) -> float:
@@ -200,6 +237,8 @@ def _size_in_words(n: int, name: str, what: str, sizes: Sequence[int]) -> str:
 
 def _in_words(factor: float) -> str:
     """Return by how much something is too large."""
+    if factor == -1:
+        return "the sign is flipped"
     if factor < 0:
         return f"it is to be multiplied with {1 / factor:.6g}"
     for few, word in ((2, "half"), (3, "a third"), (4, "a quarter")):
@@ -222,4 +261,5 @@ EVERYWHERE = (
     diagonal,
     _inverse,
     factor,
+    factor_of_shapes,
 )

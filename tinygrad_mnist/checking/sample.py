@@ -96,6 +96,11 @@ class Sample:
         """Shapes of the result, of the input, and of other inputs."""
         return self.out_shape, self.shape, *(value.shape for value, _ in self.others.values())
 
+    @property
+    def shapes_in_words(self) -> str:
+        """Shapes of all inputs."""
+        return " and ".join(map(str, self.shapes[1:]))
+
     @cached_property
     def tolerance(self) -> Array:
         """How far two derivatives may differ and still be the same."""
