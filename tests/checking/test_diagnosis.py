@@ -178,6 +178,14 @@ PATTERNS = {
         ),
         "it runs along the wrong axis",
     ),
+    "the axis of a sum inside": (
+        unary(
+            lambda x: np.exp(x) / np.sum(np.exp(x), 0),
+            lambda g, out: out * (g - np.sum(g * out, -1, keepdims=True)),
+            shapes="(m,n)",
+        ),
+        "it runs along the wrong axis: along axis 1, and the function along axis 0",
+    ),
     "the axis of g": (
         binary(np.outer, lambda g, y: g.T @ y, lambda g, x: g.T @ x, shapes="(n),(n)"),
         "the cotangent g is transposed",
@@ -347,6 +355,13 @@ def test_noise_is_no_pattern():
 def test_a_pattern_must_explain_every_sample():
     samples = [Sample.of_gradient(-MATRIX, MATRIX), Sample.of_gradient(2 * MATRIX, MATRIX)]
     assert diagnose(samples).pattern == "unknown"
+
+
+def test_an_index_that_is_wrong_alone_must_be_that_of_a_single_entry_too():
+    elsewhere = Sample.of_gradient([1.0, -2.0, 3.0], [1.0, 2.0, 3.0])
+    one = Sample.of_gradient([-2.0], [2.0])
+    assert "index [1] alone" in diagnose([elsewhere]).sentence
+    assert "index" not in diagnose([one, elsewhere]).sentence
 
 
 def test_at_given_inputs_a_result_taken_for_the_input_is_told_by_points_around():

@@ -59,10 +59,11 @@ def find_region(samples: Sequence[Sample]) -> Region | None:
 
 def _index(samples: Sequence[Sample], wrong: Sequence[Array]) -> Region | None:
     """Return the one place, the same in all samples, where claims are wrong."""
-    pairs = [(s, w) for s, w in zip(samples, wrong, strict=True) if w.size > 1 and w.any()]
-    if not pairs or any(w.sum() != 1 for _, w in pairs):
+    pairs = [(s, w) for s, w in zip(samples, wrong, strict=True) if w.any()]
+    telling = sum(w.size > 1 for _, w in pairs)  # the one entry of others is at any index
+    if not telling or any(w.sum() != 1 for _, w in pairs):
         return None
-    if len(pairs) < sum(w.size > 1 for w in wrong) / 2:
+    if telling < sum(w.size > 1 for w in wrong) / 2:
         return None  # it is something else that tells right from wrong
     places = [_place(s, int(np.argmax(w))) for s, w in pairs]
     first = set(places)
@@ -90,8 +91,8 @@ def _slice(samples: Sequence[Sample], wrong: Sequence[Array]) -> Region | None:
     axes = {w.ndim for _, w in pairs}
     for axis in range(axes.pop() if len(axes) == 1 else 0):
         others = [w.any(axis=tuple(k for k in range(w.ndim) if k != axis)) for _, w in pairs]
-        others = [w for w in others if w.size > 1]  # along shorter axes nothing shows
-        if len(others) < 2 or any(w.sum() != 1 for w in others):
+        telling = sum(w.size > 1 for w in others)  # along shorter axes nothing shows
+        if telling < 2 or any(w.sum() != 1 for w in others):
             continue
         first = {int(np.argmax(w)) for w in others}
         last = {int(np.argmax(w)) - w.size for w in others}
