@@ -186,6 +186,16 @@ PATTERNS = {
         ),
         "it runs along the wrong axis: along axis 1, and the function along axis 0",
     ),
+    "a mean of one number": (
+        binary(
+            lambda x, y: np.sum(x * y) / np.sum(y),
+            lambda g, y: g * y / np.sum(y),
+            lambda g, x, y: g * x / np.sum(y),
+            shapes="(n),(n)",
+            domain={"y": (0, np.inf)},
+        ),
+        r"the function stands still, so its derivative is 0, at shapes such as \(1,\) and \(1,\)",
+    ),
     "the axis of g": (
         binary(np.outer, lambda g, y: g.T @ y, lambda g, x: g.T @ x, shapes="(n),(n)"),
         "the cotangent g is transposed",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.checking.sample import Diagnosis, Sample, fits, same
+from tinygrad_mnist.checking.sample import NOISE, Diagnosis, Sample, fits, same
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -101,6 +101,38 @@ def _axes_changed(
         return whole.reshape(jacobian.shape)
 
     return change
+
+
+def along_another(samples: Sequence[Sample]) -> Diagnosis | None:
+    """Look whether claims tie entries along one axis, and measured derivatives along another."""
+    told = [s for s in samples if s.wrong.any()]
+    if not told or any(s.shape != s.out_shape for s in told):
+        return None
+    claimed = [_tied_along(s.claimed, s) for s in told]
+    measured = [_tied_along(s.measured, s) for s in told]
+    if any(c & m for c, m in zip(claimed, measured, strict=True)):
+        return None
+    wrong, right = _one_axis(claimed, told), _one_axis(measured, told)
+    if wrong is None or right is None:
+        return None
+    return Diagnosis(
+        "wrong axis",
+        f"it runs along the wrong axis: along axis {wrong}, and the function along axis {right}",
+    )
+
+
+def _tied_along(jacobian: Array, s: Sample) -> set[int]:
+    """Return the axes along which some entry of the input moves another entry of the result."""
+    moved = np.abs(jacobian) > s.tolerance + NOISE * np.abs(jacobian).max(initial=0.0)
+    out, into = np.split(np.argwhere(moved.reshape(s.out_shape + s.shape)), 2, axis=1)
+    return set(np.flatnonzero((out != into).any(axis=0)).tolist())
+
+
+def _one_axis(tied: Sequence[set[int]], samples: Sequence[Sample]) -> int | None:
+    """Return the axis, from the first or from the last, that is the same in all samples."""
+    first = {k for axes in tied for k in axes}
+    last = {k - len(s.shape) for axes, s in zip(tied, samples, strict=True) for k in axes}
+    return next((found.pop() for found in (first, last) if len(found) == 1), None)
 
 
 def one_copy(samples: Sequence[Sample]) -> Diagnosis | None:

@@ -17,6 +17,7 @@ from tinygrad_mnist.checking.missing import missing_part
 from tinygrad_mnist.checking.patterns import (
     EVERYWHERE,
     FEW,
+    STILL,
     factor,
     flat,
     not_finite,
@@ -104,8 +105,9 @@ def _at_some_shapes(samples: Sequence[Sample]) -> Diagnosis | None:
         like = [s for s in samples if kind(s) == kind(samples[0])]
         found = _pattern(like) if FEW <= len(like) < len(samples) else None
         if found is not None:
+            what = STILL if found.pattern == "flat" else found.sentence
             where = f"at shapes such as {samples[0].shapes_in_words}"
-            return replace(found, sentence=f"{found.sentence}, {where}")
+            return replace(found, sentence=f"{what}, {where}")
     return None
 
 

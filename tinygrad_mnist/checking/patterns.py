@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.checking.arranging import diagonal, one_copy, rearranged
+from tinygrad_mnist.checking.arranging import along_another, diagonal, one_copy, rearranged
 from tinygrad_mnist.checking.sample import NOISE, Diagnosis, Entries, Sample, fits, telling
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 FEW = 3  # samples of one kind tell a pattern
 SAME = 1e-5  # factors that differ by less are one
+STILL = "the function stands still, so its derivative is 0"
 SATURATED = 1e-14  # what rounding may leave of 1 - 1
 
 
@@ -46,9 +47,7 @@ def flat(samples: Sequence[Sample]) -> Diagnosis | None:
     if any((np.abs(s.measured) > s.tolerance).any() for s in samples):
         return None
     return Diagnosis(
-        "flat",
-        "the function stands still, so its derivative is 0; another one that is meant to pass goes "
-        "through map_gradient",
+        "flat", f"{STILL}; another one that is meant to pass goes through map_gradient"
     )
 
 
@@ -257,6 +256,7 @@ EVERYWHERE = (
     _result_for_input,
     _swapped,
     rearranged,
+    along_another,
     one_copy,
     diagonal,
     _inverse,
