@@ -87,3 +87,36 @@ def test_empty_arrays_that_make_no_floats_are_passed_over():
         return sum(x[k] * w[k] for k in range(len(w)))  # of nothing, the whole number 0
 
     assert gradcheck(dot, shapes="(n),(n)").verdict == "pass"
+
+
+def test_a_rule_for_a_parameter_with_a_default_is_looked_at():
+    def linear(x, w, b=None):
+        return x @ w if b is None else x @ w + b
+
+    def scaled(x, a=2.0):
+        return a * x * x
+
+    rules = {"x": lambda g, w: g @ w.T, "w": lambda g, x: x.T @ g}
+    with pytest.raises(GradientError, match=r"respect to b is wrong"):
+        gradcheck(op(linear, shapes="(m,k),(k,n)").defvjp(**rules, b=lambda g: -3 * g))
+    with pytest.raises(GradientError, match=r"respect to a is wrong"):
+        gradcheck(op(scaled).defvjp(x=lambda g, x, a: 2 * a * g * x, a=lambda g, x: -g * x))
+
+
+def test_a_rule_that_could_not_be_looked_at_is_named():
+    def first(x, table=None):
+        return x if table is None else x * table["first"]
+
+    report = gradcheck(op(first).defvjp(x=lambda g: g, table=lambda g: g), examples=15)
+    assert "no arrays were drawn for table" in str(report)
+
+
+def test_arguments_that_kept_their_defaults_are_named():
+    def squares(x, axis=-1, keepdims=False):
+        return np.sum(x * x, axis=axis, keepdims=keepdims)
+
+    def rule(g, x, axis, keepdims):
+        return 2 * x * (g if keepdims else np.expand_dims(g, axis))
+
+    report = gradcheck(op(squares, shapes="(n)").defvjp(x=rule), examples=15)
+    assert "axis, keepdims were tried at their defaults alone: say cases=" in str(report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from itertools import chain, repeat
 from tempfile import TemporaryDirectory
@@ -64,6 +65,7 @@ class Search:
     ) -> None:
         self.order, self.seed, self.check = order, seed, check
         self._said = subject.shapes
+        self._rules = subject.drawn
         self.subjects, notes = shaped(subject, seed)
         self.report = Report(subject.name, order, notes=notes)
         self.cases = len(subject.cases)
@@ -71,6 +73,7 @@ class Search:
         self._covering = Covering(seed)
         self._random = np.random.default_rng(seed)
         self._last: Exception | None = None  # why a call could not be made
+        self._seen: set[str] = set()  # parameters that arrays were drawn for
 
     def run(self) -> Found | None:
         """Return the simplest call found at which the check fails, if there is one.
@@ -90,7 +93,18 @@ class Search:
                 return self._plainest(found, case)
         if not self.report.compared + self.report.unjudged and self._last is not None:
             raise self._last
+        self._note_unseen()
         return None
+
+    def _note_unseen(self) -> None:
+        """Note rules for parameters that have a default, and that nothing was drawn for."""
+        unseen = [name for name in self._rules if name not in self._seen]
+        if unseen:
+            note = (
+                f"no arrays were drawn for {', '.join(unseen)}, so what their rules give was not "
+                "looked at: say shapes= or cases= that have some"
+            )
+            self.report = replace(self.report, notes=(note, *self.report.notes))
 
     def _searched(self, case: int, check: Callable[[Drawn], None]) -> Found | None:
         return _searched(self._draw(case), check, self.examples, self.seed)
@@ -173,6 +187,7 @@ class Search:
         """
         try:
             self.report += self.check(call.problem(), order, seed)
+            self._seen |= call.drawn.keys()
         except (Wrong, GradientError) as error:
             return error
         except np.linalg.LinAlgError as error:  # these numbers: it took their shapes in a draw

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,12 +44,24 @@ LETTERED = ("()", "(a)", "(b)", "(c)", "(a,b)", "(b,a)", "(b,c)", "(c,b)", "(a,a
 def shaped(subject: Subject, seed: int) -> tuple[list[Subject], tuple[str, ...]]:
     """Return the subject once for each relation of shapes that it takes, and what was found out.
 
+    An op whose `cases` say nothing is also given arrays for parameters that have a default.
+
     Raises
     ------
     ValueError
         If it takes nothing that was tried.
     """
-    if subject.shapes is not None or subject.cases != ({},):
+    if subject.cases != ({},):
+        return [subject], ()
+    found, notes = _required(subject, seed)
+    more = [one for base in found for one in _with_more(base, seed)]
+    notes += tuple(note for one in more for note in _notes(subject, one))
+    return found + more, tuple(dict.fromkeys((*notes, *_left_alone(subject))))
+
+
+def _required(subject: Subject, seed: int) -> tuple[list[Subject], tuple[str, ...]]:
+    """Return what `shaped` does, with arrays for parameters that have no default."""
+    if subject.shapes is not None:
         return [subject], ()
     if isinstance(subject.f, Op) and _share(subject, seed)[1] is None:
         return [subject], ()
@@ -94,6 +107,52 @@ def _lettered(subject: Subject) -> Iterator[str]:
     if subject.arity <= 3:
         for groups in itertools.product(LETTERED, repeat=subject.arity):
             yield ",".join(groups)
+
+
+def _with_more(subject: Subject, seed: int) -> Iterator[Subject]:
+    """Yield the subject with an array for one more parameter, of each that has a default."""
+    required = [name for name in subject.drawn if name in subject.required]
+    if not isinstance(subject.f, Op) or any(subject.is_list(name) for name in required):
+        return
+    shapes = ",".join(["(…)"] * len(required)) if subject.shapes is None else subject.shapes
+    optional = [n for n in subject.names if n in subject.drawn and n not in required]
+    drawn = [*required, *optional[: shapes.count("(") - len(required)]]
+    domain = {**dict.fromkeys(drawn, LINE), **subject.domain}
+    for name in optional:
+        if name in drawn:
+            continue
+        for wider in _shapes_with_one_more(shapes, subject.signature.parameters[name].default):
+            one = replace(subject, drawn=(*drawn, name), shapes=wider, domain=domain)
+            found = _tried(one, seed)
+            if not isinstance(found, Exception):
+                yield found
+                break
+
+
+def _shapes_with_one_more(shapes: str, default: Any) -> Iterator[str]:
+    """Yield shapes with a group for an array that no other one has to broadcast to.
+
+    A rule that was written for a parameter with a default may not think of that.
+    """
+    groups = re.findall(r"\([^()]*\)", shapes)
+    if default is not None:
+        beside = ["()"] if np.ndim(default) == 0 else []
+    elif set(groups) <= {"(…)", "(...)"}:
+        yield from (",".join([group] * (len(groups) + 1)) for group in ("(m,n)", "(n)"))
+        beside = ["()"]
+    else:
+        letters = re.findall("[A-Za-z]", shapes)[::-1]
+        fixed = [group for group in groups if "…" not in group and "..." not in group]
+        beside = [*(f"({letter})" for letter in letters), *fixed, "()"]
+    yield from (f"{shapes},{group}" for group in dict.fromkeys(beside))
+
+
+def _left_alone(subject: Subject) -> Iterator[str]:
+    """Yield what to say of an op's arguments that no array is drawn for."""
+    names = [name for name in subject.names if name not in {*subject.drawn, *subject.required}]
+    if names and isinstance(subject.f, Op):
+        tried = "were tried at their defaults" if len(names) > 1 else "was tried at its default"
+        yield f"{', '.join(names)} {tried} alone: say cases= to try others"
 
 
 def _tried(subject: Subject, seed: int) -> Subject | Exception:
