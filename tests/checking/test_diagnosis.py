@@ -374,6 +374,27 @@ def test_an_index_that_is_wrong_alone_must_be_that_of_a_single_entry_too():
     assert "index" not in diagnose([one, elsewhere]).sentence
 
 
+def test_one_result_whose_rule_is_forgotten_is_named_before_points_where_it_does_not_matter():
+    def moments(x):
+        return np.mean(x), np.mean((x - np.mean(x)) ** 2)
+
+    forgotten = op(moments).defvjp(
+        x=lambda g, x: np.zeros_like(raw(x)) + (0 if g[0] is None else g[0] / x.size)
+    )
+    words = r"what comes from result \[1\] alone is wrong: zero is returned"
+    with pytest.raises(GradientError, match=words):
+        gradcheck(forgotten, np.array([[0.3, 1.0, -2.0], [0.5, 0.7, 4.0]]), order=1)
+
+
+def test_a_fault_in_one_case_is_told_at_points_of_that_case_alone():
+    def huber(x, delta=1.0):
+        return np.where(abs(x) <= delta, x * x / 2, delta * (abs(x) - delta / 2))
+
+    planted = op(huber, cases=({}, {"delta": 0.5})).defvjp(x=lambda g, x: g * np.clip(x, -1, 1))
+    with pytest.raises(GradientError, match=r"right only where \|x\| < .* or so\n"):
+        gradcheck(planted, order=1)
+
+
 def test_at_given_inputs_a_result_taken_for_the_input_is_told_by_points_around():
     x = np.array([0.3, 0.8, -0.4])
     before = x.copy()

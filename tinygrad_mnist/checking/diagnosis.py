@@ -52,7 +52,10 @@ def diagnose(samples: Sequence[Sample]) -> Diagnosis:
     """
     if not any(s.wrong.any() or s.pulls_wrong() for s in samples):
         return RIGHT
-    return _pattern(samples) or _of_one_result(samples) or _at_some_shapes(samples) or UNKNOWN
+    alone = _of_one_result(samples)
+    if alone is not None and alone.pattern != "result":
+        return alone
+    return _pattern(samples) or alone or _at_some_shapes(samples) or UNKNOWN
 
 
 def _pattern(samples: Sequence[Sample]) -> Diagnosis | None:

@@ -187,9 +187,15 @@ def _searched(search: Search) -> Report:
     if found is None:
         return search.report
     line = line_of_call(found.call, search.order, found.seed)
-    problems = _problems(search.others(ELSEWHERE))
+    others = search.others(ELSEWHERE * search.cases)  # one in so many is of the same case
+    problems = _problems(call for call in others if _constants(call) == _constants(found.call))
     error = _steady(found.error, found.call.problem)
     raise _explained(error, found.call.arguments, search.report, line, problems)
+
+
+def _constants(call: Call) -> str:
+    """Return what a call is given beside arrays that were drawn: what its case says."""
+    return repr({name: v for name, v in call.arguments.items() if name not in call.drawn})
 
 
 def _steady(error: Wrong | GradientError, again: Callable[[], Problem]) -> Wrong | GradientError:
