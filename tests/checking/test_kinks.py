@@ -1,5 +1,7 @@
 """Claims at kinks pass if they lie among the derivatives around, however close to the measured."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -109,3 +111,41 @@ def test_a_function_that_goes_in_stairs_may_claim_that_it_is_flat(round_off):
 
     stairs.defvjp(x=lambda g: 0 * g)
     assert gradcheck(stairs).verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("f", "inputs"),
+    [
+        (lambda w: np.sum(w**2) / 2 + np.sum(np.abs(w)), [[1e-4, -1e7]]),
+        (lambda w: np.sum(w**2) + np.sum(ops.relu(w)), [[2e-5, 3e6]]),
+        (lambda w: np.sum(np.abs(w)) + 1e10, [[1e-6, 1.0]]),
+        (lambda x: np.max(x[:2]) + x[2] ** 2, [[0.0, -1e-3, 1e6]]),
+    ],
+)
+def test_beside_large_numbers_no_step_over_a_kink_refutes_a_claim(f, inputs):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GradientWarning)
+        gradcheck(f, *map(np.array, inputs))
+
+
+def test_beside_large_numbers_a_wrong_claim_is_still_refuted():
+    twice = op(lambda x: np.abs(x)).defvjp(x=lambda g, x: 2 * g * np.sign(x))  # noqa: PLW0108
+    with pytest.raises(GradientError, match="2 times too large"):
+        gradcheck(lambda x: twice(x) + 1e6, np.array([0.1, -20.0]))
+
+
+@pytest.mark.parametrize("height", [1e-2, 1e-3, 1e-4, 1e-5, 3e-6, 1e-6, 3e-7])
+def test_a_kink_may_be_of_any_height(height):
+    assert gradcheck(lambda x: x + height * ops.relu(x), np.array(0.0)).verdict == "pass"
+    sloped = np.array([1.0, 1 + height])
+    assert gradcheck(lambda x: np.sum(np.sort(x) * sloped), np.ones(2)).verdict == "pass"
+    leaky = gradcheck(lambda x: ops.leaky_relu(x, 1 - height), np.array([0.0, 1.0]))
+    assert leaky.verdict == "pass"
+
+
+def test_a_tie_between_numbers_much_smaller_than_others_is_a_kink():
+    def distance(x, y):
+        return np.mean(np.abs(np.sort(x) - np.sort(y)))
+
+    for far in (-9.0, -90.0, -900.0, -9e5):
+        assert gradcheck(distance, np.array([far, 3.0]), np.full(2, 0.5)).verdict == "pass"

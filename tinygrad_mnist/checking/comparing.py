@@ -12,7 +12,7 @@ import numpy as np
 from tinygrad_mnist.checking.floors import EPS
 from tinygrad_mnist.checking.inputs import generic
 from tinygrad_mnist.checking.judging import STEPS, Judging, Verdicts, judge
-from tinygrad_mnist.checking.kinks import kinks_at
+from tinygrad_mnist.checking.kinks import kinks_at, on_its_side
 from tinygrad_mnist.checking.measuring import LEVELS, Along, First, Second
 from tinygrad_mnist.checking.noise import (
     above_noise,
@@ -225,8 +225,11 @@ def _decided(
         sought = (kinks_at(one, seen, suspects, random) for one, seen in views)
         found = next((some for some in sought if some is not None), None)
         if found is None:
-            raise Wrong(check, verdicts, suspects)
-        kinks += int(found.sum())
+            if closer is not None and (again.wrong & (again.tolerance > 0)).any():
+                raise Wrong(check, verdicts, suspects)
+            verdicts = _on_their_sides(check, verdicts, suspects)
+        else:
+            kinks += int(found.sum())
     judged = verdicts.known & ~verdicts.wrong
     compared, unknown = int(verdicts.known.sum()), verdicts.rows[~verdicts.known]
     if unknown.size:
@@ -250,6 +253,23 @@ def _decided(
         noise=share,
         notes=notes,
     )
+
+
+def _on_their_sides(check: First | Second, verdicts: Verdicts, suspects: Vector) -> Verdicts:
+    """Return verdicts without suspects that no step refutes which stays on the point's side.
+
+    Raises
+    ------
+    Wrong
+        As soon as one is refuted.
+    """
+    off = np.abs(verdicts.claimed - verdicts.measured)[np.searchsorted(verdicts.rows, suspects)]
+    for row, far in sorted(zip(suspects, off, strict=True), key=lambda one: -one[1]):
+        again = None if isinstance(check, Second) else on_its_side(check, int(row), far)
+        if again is None or again.wrong[0]:
+            raise Wrong(check, verdicts, suspects)
+        verdicts = verdicts.taking(again)
+    return verdicts
 
 
 def _vague(verdicts: Verdicts) -> Vector:

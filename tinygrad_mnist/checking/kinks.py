@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tinygrad_mnist.checking.inputs import generic
-from tinygrad_mnist.checking.judging import NOTHING, judge
+from tinygrad_mnist.checking.judging import NOTHING, STEPS, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,7 @@ AROUND = (1e-6, 1e-9, 1e-3)  # how far from a kink, relative to a step, its side
 DIRECTIONS = 8  # that move several entries at once
 NEARER = 8  # times, where the sides of a kink must be as far apart
 FAR = 100  # times what is off at a kink: then claims around differ
+DISTANCES = tuple(8.0**k for k in range(-17, 0))  # at which claims beside a point are compared
 SIDES = 32  # pairs of points around a kink, and one for each entry, before a claim is called wrong
 
 
@@ -46,14 +47,66 @@ def kinks_at(
     claimed, measured = verdicts.claimed[places], verdicts.measured[places]
     if not np.isfinite(claimed).all():
         return None
-    off, smooth = np.abs(claimed - measured), verdicts.smooth[places]
+    here, smooth = _Here(claimed, measured, verdicts.tolerance[places]), verdicts.smooth[places]
     nearest = smooth.min(initial=np.inf, where=smooth > 0)
     for around in AROUND:
         if around < nearest:
-            seen = _looked_around(check, claimed, off, rows, around, random)
+            seen = _looked_around(check, here, rows, around, random)
             if seen is not None:
                 return seen.kinks if seen.surround else None
     return None
+
+
+def on_its_side(check: Check, row: int, off: float) -> Verdicts | None:
+    """Judge a claim again by steps within which claims stay as they are, if they soon change.
+
+    Beside a kink a wide step is sure and wrong, and where numbers are large rounding may keep the
+    steps that stay on the point's side from telling so.
+
+    Parameters
+    ----------
+    off : float
+        How far the claim is off: what changes by less is no kink that matters.
+
+    Returns
+    -------
+    Verdicts or None
+        None if claims stay as they are over all steps, or change right at the point.
+    """
+    problem = check.problem
+    axis = np.zeros(problem.x.size)
+    axis[row] = problem.steps[row]
+    here, same = check.claim(problem.x)[row], 0.0
+    for distance in DISTANCES:
+        ahead, behind = (check.claim(problem.x + s * distance * axis)[row] for s in (1.0, -1.0))
+        if not abs(ahead - 2 * here + behind) <= off / 4:  # else it is a curve
+            break
+        same = distance
+    if not DISTANCES[1] <= same < STEPS[0]:
+        return None
+    return judge(check, problem.x, np.array([row]), same / np.array((1.0, 8.0, 64.0)), least=0.0)
+
+
+class _Here(NamedTuple):
+    """Claims at the point itself, and what was measured there, to a tolerance."""
+
+    claimed: Vector
+    measured: Vector
+    tolerance: Vector
+
+    @property
+    def off(self) -> Vector:
+        """How far claims are off."""
+        off: Vector = np.abs(self.claimed - self.measured)
+        return off
+
+    def explained(self, beside: Vector) -> Vector:
+        """Return where claims around differ so that a kink explains what is off."""
+        low, high = beside.min(axis=0), beside.max(axis=0)
+        between = (low - self.tolerance <= self.measured) & (self.measured <= high + self.tolerance)
+        apart = high - low
+        explained: Vector = (apart >= FAR * self.off) | (between & (apart >= self.off))
+        return explained
 
 
 class _Sides(NamedTuple):
@@ -65,16 +118,15 @@ class _Sides(NamedTuple):
 
 def _looked_around(
     check: Check,
-    claimed: Vector,
-    off: Vector,
+    here: _Here,
     rows: Vector,
     around: float,
     random: np.random.Generator,
 ) -> _Sides | None:
     """Return what claims to both sides of x say, each and together; None if they don't tell.
 
-    Of these the first few are measured, so well that what is off at x would be seen; where claims
-    around differ by far more than that, it is a kink that is seen. At last it must be no curve.
+    Of these the first few are measured, so well that what is off at x would be seen; if not, claims
+    around must explain it. At last it must be no curve.
     """
     problem = check.problem
     points: list[Vector] = []
@@ -91,7 +143,7 @@ def _looked_around(
                     if n:
                         continue  # on the kink still
                     return None
-                vague |= one.tolerance >= off / 10
+                vague |= one.tolerance >= here.off / 3
             beside = check.claim(x)
             if np.isfinite(beside).all():
                 found.append(beside)
@@ -99,9 +151,9 @@ def _looked_around(
         if n >= 3 and found:
             every = np.array(found)
             spread = np.ptp(every[:, rows], axis=0)
-            if not (spread >= FAR * off)[vague].all():
+            if not here.explained(every[:, rows])[vague].all():
                 continue
-            inside = _inside(claimed, every[:, rows], 0.0)
+            inside = _inside(here.claimed, every[:, rows], 0.0)
             kinks = spread > NOTHING * np.abs(every[:, rows]).max(axis=0)
             if inside.all() and _together(check, every, random):
                 apart = _stays_apart(check, every, points, rows[kinks])
