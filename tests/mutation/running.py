@@ -21,7 +21,8 @@ from tests.mutation import truth
 from tests.mutation.mutants import Mutant, mutants
 from tinygrad_mnist import ops
 from tinygrad_mnist.checking import Call, GradientError, gradcheck
-from tinygrad_mnist.checking.comparing import Wrong, check_point
+from tinygrad_mnist.checking.comparing import check_point
+from tinygrad_mnist.checking.deciding import Wrong
 from tinygrad_mnist.checking.matrices import SYMMETRIC
 from tinygrad_mnist.checking.searching import Search
 from tinygrad_mnist.checking.subjects import Subject

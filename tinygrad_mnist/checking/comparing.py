@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinygrad_mnist.checking.floors import EPS
+from tinygrad_mnist.checking.deciding import Wrong, decided
 from tinygrad_mnist.checking.inputs import generic
 from tinygrad_mnist.checking.judging import STEPS, Judging, Verdicts, judge
-from tinygrad_mnist.checking.kinks import kinks_at, on_its_side
+from tinygrad_mnist.checking.kinks import kinks_at
 from tinygrad_mnist.checking.measuring import LEVELS, Along, First, Second
 from tinygrad_mnist.checking.noise import (
     above_noise,
-    goes_in_stairs,
     jumps,
-    noise_of,
-    what_is_there,
 )
 from tinygrad_mnist.checking.outside import outside
 from tinygrad_mnist.checking.problem import RuleError, quiet
@@ -29,7 +26,7 @@ from tinygrad_mnist.checking.promises import (
     check_modes,
     check_promises,
 )
-from tinygrad_mnist.checking.report import GradientError, Mismatch, Report
+from tinygrad_mnist.checking.report import GradientError, Report
 from tinygrad_mnist.operation import Op
 
 if TYPE_CHECKING:
@@ -42,38 +39,8 @@ PROJECTIONS = 6  # random directions that see all entries, where there are too m
 FOLLOWED = 2  # of them, if they lead to entries: to follow one takes longest
 AT_ONCE = 256  # entries between two looks at the clock
 SOON = 2  # steps, after which a kink shows
-WIDER = tuple(8**k * STEPS[0] for k in range(1, 7))  # which may confirm what rounding swallows
 NARROW = 2e-8  # a step, within which there is a kink then
 PATIENCE = 2.0  # seconds without a word
-
-
-class Wrong(Exception):  # noqa: N818 - it is caught before anyone sees it
-    """Claims that differ from what was measured: what a `GradientError` is made of."""
-
-    def __init__(self, check: First | Second, verdicts: Verdicts, rows: Vector) -> None:
-        super().__init__()
-        self.check, self.verdicts, self.rows = check, verdicts, rows
-
-    def mismatch(self) -> Mismatch:
-        """Return the worst entry."""
-        check, verdicts = self.check, self.verdicts
-        places = np.searchsorted(verdicts.rows, self.rows)
-        worst = places[np.argmax(verdicts.difference()[places])]
-        row, problem = int(verdicts.rows[worst]), check.problem
-        part = problem.part_of(row)
-        inside = (part.start <= verdicts.rows) & (verdicts.rows < part.stop)
-        return Mismatch(
-            problem.name,
-            part.name,
-            check.order,
-            part.index(row),
-            float(problem.x[row]),
-            float(verdicts.claimed[worst]),
-            float(verdicts.measured[worst]),
-            float(verdicts.tolerance[worst]),
-            int(((part.start <= self.rows) & (self.rows < part.stop)).sum()),
-            int(inside.sum()),
-        )
 
 
 def check_point(problem: Problem, order: int, seed: int, max_evaluations: int) -> Report:
@@ -144,7 +111,7 @@ def _compare(check: First | Second, random: np.random.Generator, max_evaluations
         verdicts = _judge_all(check, rows, random)
         sure = ~(verdicts.wrong & np.isin(rows, stairs))
         verdicts = replace(verdicts, wrong=verdicts.wrong & sure, known=verdicts.known & sure)
-    return _decided(check, verdicts, random, notes)
+    return decided(check, verdicts, random, notes)
 
 
 def _judge_all(check: First | Second, rows: Vector, random: np.random.Generator) -> Verdicts:
@@ -186,107 +153,6 @@ def _watched(name: str, rows: Vector, order: int) -> Iterator[Vector]:
         yield rows[done : done + AT_ONCE]
     if shown:
         sys.stderr.write("\r\033[K")
-
-
-def _decided(
-    check: First | Second, verdicts: Verdicts, random: np.random.Generator, notes: tuple[str, ...]
-) -> Report:
-    """Give what looks wrong second opinions: rounding, noise, small steps, a kink; or raise."""
-    problem, plain, share = check.problem, check, 0.0
-    suspects = verdicts.rows[verdicts.wrong & ~_is_nothing(check, verdicts)]
-    if suspects.size or _vague(verdicts).size:
-        check = check.lenient()
-    if suspects.size:
-        again = judge(check, problem.x, suspects)
-        verdicts, suspects = verdicts.taking(again), suspects[again.wrong]
-    for steps in (STEPS, tuple(step for step in WIDER if step < problem.reach)):
-        vague = _vague(verdicts)
-        if vague.size:
-            again = judge(check, problem.x, vague, steps)
-            verdicts = verdicts.taking(again.only(again.known & ~again.wrong))
-    if suspects.size and not np.isnan(verdicts.claimed).any():
-        flat = not verdicts.measured[verdicts.wrong].any()
-        noise = noise_of(check, suspects, scale=plain.scale, flat=flat)
-        again = verdicts.only(np.isin(verdicts.rows, suspects))
-        if noise is not None:
-            share, again = noise.share, judge(noise.check, problem.x, suspects)
-        lost = goes_in_stairs(check, suspects, again)
-        again = replace(again, wrong=again.wrong & ~lost, known=again.known & ~lost)
-        verdicts, suspects = verdicts.taking(again), suspects[again.wrong]
-    views = [(plain, verdicts)]
-    closer = plain.closer() if suspects.size else None
-    if closer is not None:
-        again = judge(closer, problem.x, suspects, least=0.0)
-        views.append((closer, verdicts.taking(again)))
-        right = again.known & ~again.wrong
-        verdicts, suspects = verdicts.taking(again.only(right)), suspects[~right]
-    kinks = int(verdicts.kinked.sum())
-    if suspects.size:
-        sought = (kinks_at(one, seen, suspects, random) for one, seen in views)
-        found = next((some for some in sought if some is not None), None)
-        if found is None:
-            if closer is not None and (again.wrong & (again.tolerance > 0)).any():
-                raise Wrong(check, verdicts, suspects)
-            verdicts = _on_their_sides(check, verdicts, suspects)
-        else:
-            kinks += int(found.sum())
-    judged = verdicts.known & ~verdicts.wrong
-    compared, unknown = int(verdicts.known.sum()), verdicts.rows[~verdicts.known]
-    if unknown.size:
-        there = what_is_there(check, verdicts)
-        unknown = np.setdiff1d(unknown, there.without)
-        found = None
-        if unknown.size and not there.jump:
-            found = kinks_at(plain, verdicts, unknown, random)
-        if found is None:
-            notes, share = (*notes, *there.sentences), max(share, there.share)
-        else:
-            kinks, compared, unknown = kinks + int(found.sum()), compared + found.size, unknown[:0]
-    return Report(
-        problem.name,
-        check.order,
-        compared=compared,
-        kinks=kinks,
-        unjudged=unknown.size,
-        vague=int(unknown.size > compared),
-        worst=float(verdicts.difference()[judged].max(initial=0.0)),
-        noise=share,
-        notes=notes,
-    )
-
-
-def _on_their_sides(check: First | Second, verdicts: Verdicts, suspects: Vector) -> Verdicts:
-    """Return verdicts without suspects that no step refutes which stays on the point's side.
-
-    Raises
-    ------
-    Wrong
-        As soon as one is refuted.
-    """
-    off = np.abs(verdicts.claimed - verdicts.measured)[np.searchsorted(verdicts.rows, suspects)]
-    for row, far in sorted(zip(suspects, off, strict=True), key=lambda one: -one[1]):
-        again = None if isinstance(check, Second) else on_its_side(check, int(row), far)
-        if again is None or again.wrong[0]:
-            raise Wrong(check, verdicts, suspects)
-        verdicts = verdicts.taking(again)
-    return verdicts
-
-
-def _vague(verdicts: Verdicts) -> Vector:
-    """Return entries that are not known, but for jumps."""
-    vague = ~verdicts.known & np.isfinite(verdicts.claimed + verdicts.tolerance)
-    rows: Vector = verdicts.rows[vague]
-    return rows
-
-
-def _is_nothing(check: First | Second, verdicts: Verdicts) -> Vector:
-    """Return where nothing moves, and a claim is less than numbers like 1 could show in an op."""
-    if isinstance(check, Second):
-        return np.zeros(verdicts.rows.size, bool)
-    x, steps = check.problem.x, check.problem.steps[verdicts.rows]
-    least = EPS * max(1.0, np.abs(x).max(initial=0.0)) * check.weights.sum()
-    nothing: Vector = (verdicts.measured == 0) & (np.abs(verdicts.claimed) * steps <= least)
-    return nothing
 
 
 # Many entries -------------------------------------------------------------------------------------

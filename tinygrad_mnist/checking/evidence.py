@@ -18,7 +18,7 @@ from tinygrad_mnist.checking.sample import Sample
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tinygrad_mnist.checking.comparing import Wrong
+    from tinygrad_mnist.checking.deciding import Wrong
     from tinygrad_mnist.checking.inputs import Part, Vector
 
 WHOLE = 1024  # entries of a Jacobian that is measured whole

@@ -8,7 +8,8 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_mnist.checking.comparing import Wrong, check_point
+from tinygrad_mnist.checking.comparing import check_point
+from tinygrad_mnist.checking.deciding import Wrong
 from tinygrad_mnist.checking.diagnosis import UNKNOWN, diagnose
 from tinygrad_mnist.checking.evidence import curve_of, resized, samples_of
 from tinygrad_mnist.checking.exhaustive import check_every_number

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_mnist.checking.comparing import Wrong
+from tinygrad_mnist.checking.deciding import Wrong
 from tinygrad_mnist.checking.exact import DIGITS, exact, is_exact, load_mpmath
 from tinygrad_mnist.checking.floors import Traced
 from tinygrad_mnist.checking.inputs import generic

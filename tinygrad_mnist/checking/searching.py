@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.checking.comparing import Wrong
 from tinygrad_mnist.checking.covering import Covering
+from tinygrad_mnist.checking.deciding import Wrong
 from tinygrad_mnist.checking.problem import NotFiniteError, RuleError
 from tinygrad_mnist.checking.report import GradientError, Report
 from tinygrad_mnist.checking.sampling import draw_call

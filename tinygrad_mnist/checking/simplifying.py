@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_mnist.checking.comparing import Wrong
+from tinygrad_mnist.checking.deciding import Wrong
 from tinygrad_mnist.nested import flatten
 
 if TYPE_CHECKING:
