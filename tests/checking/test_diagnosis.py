@@ -356,6 +356,12 @@ def test_a_gradient_alone_is_enough_for_what_shows_in_it(claimed, pattern, facto
     assert bool(found) == (pattern != "unknown")
 
 
+def test_of_nan_no_more_is_said_than_that_differences_measure_a_number():
+    cusp = Sample.of_gradient([np.nan], [0.0])  # as of sqrt(|x|) at 0, which has no derivative
+    words = "the rule gives NaN, where differences measure a number"
+    assert diagnose([cusp]).sentence == words
+
+
 def test_noise_is_no_pattern():
     noisy = MATRIX * (1 + 1e-3 * RANDOM.normal(size=(3, 3)))
     assert diagnose([Sample.of_gradient(noisy, MATRIX, 1e-2)]).pattern == "right"

@@ -31,7 +31,7 @@ def not_finite(samples: Sequence[Sample]) -> Diagnosis | None:
         return Diagnosis("not finite", f"{made}: it is linear in g")
     numbers = pulls or [s.claimed for s in bad]
     what = "NaN" if any(np.isnan(p).any() for p in numbers) else "infinity"
-    return Diagnosis("not finite", f"the rule gives {what}, where the derivative is finite")
+    return Diagnosis("not finite", f"the rule gives {what}, where differences measure a number")
 
 
 def zero(samples: Sequence[Sample]) -> Diagnosis | None:
