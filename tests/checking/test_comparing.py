@@ -80,3 +80,10 @@ def test_a_small_entry_beside_large_ones_is_moved_on_its_own_scale_too():
 def test_a_gradient_in_stairs_narrower_than_any_step_has_no_second_derivative():
     with pytest.warns(GradientWarning):
         gradcheck(np.divmod, np.array(-1e6), np.array(1.134e-06))
+
+
+def test_a_derivative_that_underflows_in_a_rule_is_not_wrong():
+    def share(x, k):
+        return x / (x + np.exp(k))
+
+    assert gradcheck(share, np.array([3.0]), np.array([400.0])).verdict == "pass"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinygrad_mnist import Tensor, map_gradient, nn, op, ops
-from tinygrad_mnist.checking import GradientError, gradcheck
+from tinygrad_mnist.checking import GradientError, GradientWarning, gradcheck
 from tinygrad_mnist.tensor import raw
 
 X = np.array([0.7, -1.2, 2.0])
@@ -202,3 +202,20 @@ def test_what_resembles_a_broken_promise_passes(f, inputs):
 def test_a_list_is_known_by_a_rule_that_names_its_place():
     squares = op(lambda xs: sum(x * x for x in xs)).defvjp(xs=lambda g, i, xs: 2 * g * xs[i])
     assert gradcheck(squares, examples=10).verdict == "pass"
+
+
+def test_forward_mode_that_overflows_accuses_no_rule():
+    def odds(a):
+        return np.log(np.exp(a) / (1 + np.exp(a)))
+
+    with pytest.warns(GradientWarning, match="a second derivative overflows"):
+        gradcheck(odds, np.array([705.0]))
+
+
+def test_forward_mode_that_is_nan_at_a_zero_does_not_agree():
+    def double(x):
+        return 2 * x
+
+    twice = op(double).defvjp(x=lambda g, x: 2 * g + 0 * np.sign(raw(g)) / raw(x) ** 2)
+    with pytest.raises(GradientError):
+        gradcheck(twice, np.array([0.0, 1.0]))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinygrad_mnist.checking.floors import EPS
+from tinygrad_mnist.checking.floors import EPS, FAINT
 from tinygrad_mnist.checking.judging import STEPS, Verdicts, judge
 from tinygrad_mnist.checking.kinks import kinks_at, on_its_side
 from tinygrad_mnist.checking.measuring import First, Second
@@ -204,10 +204,15 @@ def _vague(verdicts: Verdicts) -> Vector:
 
 
 def _is_nothing(check: First | Second, verdicts: Verdicts) -> Vector:
-    """Return where nothing moves, and a claim is less than numbers like 1 could show in an op."""
-    if isinstance(check, Second):
-        return np.zeros(verdicts.rows.size, bool)
+    """Return where a claim and what moves are less than numbers like 1 could show in an op.
+
+    That is their last digit, where nothing moves at all, and else what products of a few of them
+    can hold.
+    """
     x, steps = check.problem.x, check.problem.steps[verdicts.rows]
-    least = EPS * max(1.0, np.abs(x).max(initial=0.0)) * check.weights.sum()
-    nothing: Vector = (verdicts.measured == 0) & (np.abs(verdicts.claimed) * steps <= least)
+    unit = max(1.0, np.abs(x).max(initial=0.0)) * np.abs(check.cotangent).sum()
+    claimed, measured = np.abs(verdicts.claimed) * steps, np.abs(verdicts.measured) * steps
+    nothing: Vector = np.maximum(claimed, measured) <= FAINT * unit
+    if isinstance(check, First):
+        nothing |= (measured == 0) & (claimed <= EPS * unit)
     return nothing

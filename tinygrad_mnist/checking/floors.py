@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tinygrad_mnist.checking.problem import Problem
 
 EPS = float(np.finfo(float).eps)
+FAINT = float(np.finfo(float).tiny) ** (1 / 3)  # less is lost where a rule multiplies three such
 MOST = 256  # results that are looked at one by one, each of which takes a reverse pass
 LOUD = 1000  # how many times its own digits results may be uncertain before that is looked into
 SMALL = 1e-3  # results smaller than this part of the largest one count as that

@@ -13,6 +13,8 @@ from tinygrad_mnist.checking.matrices import SYMMETRIC, are_of
 from tinygrad_mnist.switches import Switch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tinygrad_mnist.checking.inputs import Vector
     from tinygrad_mnist.checking.problem import Problem
     from tinygrad_mnist.operation import Op
@@ -36,6 +38,19 @@ def outside(problem: Problem) -> str | None:
     if _stands_alone(problem, direction):
         return "results jump at these inputs: a derivative does not apply there"
     return None
+
+
+def overflows(problem: Problem, derivative: Callable[[Vector], Vector]) -> bool:
+    """Return whether a derivative is not finite at a point, but is at numbers a tenth as large.
+
+    What is NaN at a tie or a zero, and not by its size, is NaN there too.
+    """
+    if np.isfinite(derivative(problem.x)).all():
+        return False
+    smaller = problem.near(problem.x / 10)
+    if not np.isfinite(problem.value(smaller)).all():  # it says nothing of the numbers here
+        return False
+    return bool(np.isfinite(derivative(smaller)).all())
 
 
 def _refused(problem: Problem, x: Vector, kinds: set[str] | None = None) -> str | None:

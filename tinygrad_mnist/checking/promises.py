@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_mnist.autograd import jvp
-from tinygrad_mnist.checking.floors import gradient_noise
+from tinygrad_mnist.checking.floors import FAINT, gradient_noise
 from tinygrad_mnist.checking.inputs import joined
-from tinygrad_mnist.checking.outside import outside
+from tinygrad_mnist.checking.outside import outside, overflows
 from tinygrad_mnist.checking.problem import OtherShapes, RuleError
 from tinygrad_mnist.checking.report import GradientError
 from tinygrad_mnist.engine import leading, propagate
@@ -274,21 +274,18 @@ def check_modes(problem: Problem, first: First, v: Vector) -> None:
     ------
     GradientError
     """
-    try:
-        _, pushed = jvp(
-            lambda *inputs: problem.call(inputs), problem.split(problem.x), problem.split(v)
-        )
-    except Exception as error:
-        raise RuleError(f"{type(error).__name__}: {error}") from error
-    forward = first.cotangent * joined(pushed)
+    forward = first.cotangent * _pushed(problem, problem.x, v)
     reverse = first.claim(problem.x) * v
     if not np.isfinite(reverse).all():  # at a pole
+        return
+    if not np.isfinite(forward).all() and overflows(problem, lambda x: _pushed(problem, x, v)):
         return
     allowed = first.relative * (np.abs(forward).sum() + np.abs(reverse).sum())
     cancelling = first.weights @ np.abs(problem.out) * np.abs(v).max(initial=1.0)  # in a rule
     allowed += 100 * problem.coarse * cancelling
     dtype = np.float32 if problem.coarse > np.finfo(float).eps else np.float64
-    allowed += (forward.size + reverse.size) * np.finfo(dtype).tiny  # below which digits are lost
+    least = max(FAINT, float(np.finfo(dtype).tiny))  # below which digits are lost
+    allowed += (forward.size + reverse.size) * least
     apart = abs(forward.sum() - reverse.sum())
     if not apart <= allowed:
         seen = gradient_noise(problem, first.cotangent)
@@ -300,3 +297,17 @@ def check_modes(problem: Problem, first: First, v: Vector) -> None:
             f"{forward.sum():.9g}, <Jᵀ u, v> is {reverse.sum():.9g}: what a rule makes of g is "
             "hidden from the graph, by .data or a loop over numbers, or it is not linear in g"
         )
+
+
+def _pushed(problem: Problem, x: Vector, v: Vector) -> Vector:
+    """Return J v by forward mode.
+
+    Raises
+    ------
+    RuleError
+    """
+    try:
+        _, pushed = jvp(lambda *inputs: problem.call(inputs), problem.split(x), problem.split(v))
+    except Exception as error:
+        raise RuleError(f"{type(error).__name__}: {error}") from error
+    return joined(pushed)
