@@ -120,3 +120,11 @@ def test_arguments_that_kept_their_defaults_are_named():
 
     report = gradcheck(op(squares, shapes="(n)").defvjp(x=rule), examples=15)
     assert "axis, keepdims were tried at their defaults alone: say cases=" in str(report)
+
+
+def test_an_op_that_takes_no_matrix_drawn_is_asked_for_its_kind():
+    def root(a):
+        return np.linalg.cholesky((a + a.T) / 2)
+
+    with pytest.raises(ValueError, match=r"matrices=\{'a': 'positive definite'\}"):
+        gradcheck(op(root).defvjp(a=lambda g: g))

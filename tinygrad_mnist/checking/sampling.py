@@ -197,10 +197,12 @@ def draw_call(
             if least < 2 and any(n < 2 for shape in axes for n in shape):
                 continue
             kind = NotFiniteError if isinstance(error, NotFiniteError) else ValueError
+            said = f"its shapes={shapes!r} and domain={domain} must say what it takes"
+            if isinstance(error, np.linalg.LinAlgError) and isinstance(op.f, Op):
+                said += ", or its matrices, as in matrices={'a': 'positive definite'}"
             raise kind(
                 f"op {op.name!r} does not take arrays of shapes {', '.join(map(str, axes))}, drawn "
-                f"for its case {op.cases[number]}: {error}; its shapes={shapes!r} and "
-                f"domain={domain} must say what it takes"
+                f"for its case {op.cases[number]}: {error}; {said}"
             ) from error
     raise AssertionError("the last round returns or raises")
 
