@@ -1,11 +1,14 @@
 """The search leaves nothing out: bands, powers of ten, equal shapes, ties, a hidden operand."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from tinygrad_mnist import gradcheck, op
 from tinygrad_mnist.checking import GradientError
-from tinygrad_mnist.checking.covering import DENSE, POWERS, Bins
+from tinygrad_mnist.checking.covering import DENSE, POWERS, Bins, Covering
+from tinygrad_mnist.checking.subjects import Subject
 from tinygrad_mnist.tensor import raw
 
 INF = np.inf
@@ -134,3 +137,22 @@ def test_numbers_of_the_line_are_a_tenth_apart_up_to_four_and_of_every_power_of_
         numbers = np.abs(bins.take(power, 20))
         assert numbers.max() <= 10.0 ** (power + 1)
         assert power == min(POWERS) or numbers.min() >= 10.0**power
+
+
+@pytest.mark.parametrize(
+    ("shapes", "wanted"),
+    [
+        ("(3),(…)", [(3,), (3, 3)]),
+        ("(…,n),(n)", [(2, 2), (2,)]),
+        ("(…,m,k),(…,k,n)", [(3, 3, 3), (3, 3, 3)]),
+    ],
+)
+def test_a_square_is_among_the_calls_beside_axes_that_are_named_too(shapes, wanted):
+    both = op(lambda a, b: np.sum(a) * b, shapes=shapes)
+    subject = Subject.of(both.defvjp(a=lambda g: g, b=lambda g: g))
+    calls = [
+        [np.shape(x) for x in call.args]
+        for seed in range(3)
+        for call in itertools.islice(Covering(seed).calls(subject, 0, anywhere=False), 4)
+    ]
+    assert wanted in calls

@@ -240,8 +240,9 @@ def _draw_shapes(
         if entry.isalpha()
     }
     free_axes = all(group == ["…"] for group in groups)
-    ranks = [n for n in manner.ranks if free_axes or n < max(manner.ranks)]
-    rank = choose(ranks) if any("…" in group for group in groups) else 0
+    ranks = [n for n in manner.ranks if free_axes or n < max(manner.ranks)] or manner.ranks
+    batched = sum("…" in group for group in groups)
+    rank = choose(ranks) if batched else 0
     batch = [max(choose(sizes), least) for _ in range(rank)]
     shapes: dict[str, list[tuple[int, ...]]] = {}
     remaining = iter(groups)
@@ -251,7 +252,7 @@ def _draw_shapes(
             shape: list[int] = []
             for entry in group:
                 if entry == "…":
-                    shape += _broadcastable(batch, choose) if len(groups) > 1 else batch
+                    shape += _broadcastable(batch, choose) if batched > 1 else batch
                 else:
                     shape.append(letters[entry] if entry.isalpha() else int(entry))
             shapes[name].append(tuple(shape))
