@@ -144,7 +144,6 @@ def test_numbers_of_the_line_are_a_tenth_apart_up_to_four_and_of_every_power_of_
     [
         ("(3),(…)", [(3,), (3, 3)]),
         ("(…,n),(n)", [(2, 2), (2,)]),
-        ("(…,m,k),(…,k,n)", [(3, 3, 3), (3, 3, 3)]),
     ],
 )
 def test_a_square_is_among_the_calls_beside_axes_that_are_named_too(shapes, wanted):
