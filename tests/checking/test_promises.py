@@ -219,3 +219,10 @@ def test_forward_mode_that_is_nan_at_a_zero_does_not_agree():
     twice = op(double).defvjp(x=lambda g, x: 2 * g + 0 * np.sign(raw(g)) / raw(x) ** 2)
     with pytest.raises(GradientError):
         gradcheck(twice, np.array([0.0, 1.0]))
+
+
+def test_a_second_derivative_that_is_nan_beyond_a_bound_does_not_overflow():
+    nothing = op(lambda x: 0 * x).defvjp(x=lambda g, x: np.where(raw(x) > 1, np.nan, 0 * g))
+    square = op(lambda x: x * x).defvjp(x=lambda g, x: 2 * g * x + nothing(x))
+    with pytest.raises(GradientError, match="nan"):
+        gradcheck(square, np.array([2.0, 0.5]))

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_mnist.checking.digits import one_tracked
-from tinygrad_mnist.checking.floors import value_noise
+from tinygrad_mnist.checking.floors import FAINT, value_noise
 from tinygrad_mnist.checking.inputs import generic
 from tinygrad_mnist.checking.matrices import SYMMETRIC, are_of
+from tinygrad_mnist.nested import flatten
 from tinygrad_mnist.switches import Switch
+from tinygrad_mnist.tensor import raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,16 +43,33 @@ def outside(problem: Problem) -> str | None:
 
 
 def overflows(problem: Problem, derivative: Callable[[Vector], Vector]) -> bool:
-    """Return whether a derivative is not finite at a point, but is at numbers a tenth as large.
+    """Return whether a derivative is not finite at a point because numbers on its way overflow.
 
-    What is NaN at a tie or a zero, and not by its size, is NaN there too.
+    Then numbers that are nearly too large are on its way as well, and at a tenth of the inputs it
+    is finite. What is NaN at a tie or beyond a bound is NaN by its rules.
     """
-    if np.isfinite(derivative(problem.x)).all():
+    huge: list[str] = []
+
+    def look(op: Op, inputs: list[Any], out: Any) -> None:
+        for leaf in flatten([inputs, out])[0]:
+            number = np.asarray(raw(leaf))
+            if number.dtype.kind in "fc" and (_is_huge(np.abs(number))).any():
+                huge.append(op.name)
+
+    with Switch(check=look):
+        here = derivative(problem.x)
+    if np.isfinite(here).all() or not huge:
         return False
     smaller = problem.near(problem.x / 10)
-    if not np.isfinite(problem.value(smaller)).all():  # it says nothing of the numbers here
-        return False
-    return bool(np.isfinite(derivative(smaller)).all())
+    return bool(
+        np.isfinite(problem.value(smaller)).all() and np.isfinite(derivative(smaller)).all()
+    )
+
+
+def _is_huge(size: Vector) -> Vector:
+    """Return which sizes are finite, and such that a product of a few is not."""
+    huge: Vector = (size > 1 / FAINT) & (size < np.inf)
+    return huge
 
 
 def _refused(problem: Problem, x: Vector, kinds: set[str] | None = None) -> str | None:
