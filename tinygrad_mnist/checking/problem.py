@@ -263,16 +263,22 @@ class Problem:
             return [np.full_like(self.x, np.nan) for _ in cotangents]
         return [joined(pull(self.outputs(cotangent))) for cotangent in cotangents]
 
-    def pull_one(self, x: Vector, cotangent: Vector, k: int) -> Vector:
-        """Return the gradient by one result alone: to the others no cotangent comes.
+    def pull_some(self, x: Vector, cotangent: Vector, some: Sequence[int]) -> Vector:
+        """Return the gradient by some of the results alone: to the others no cotangent comes.
 
         Raises
         ------
         RuleError
         """
-        _, pull = vjp(lambda *inputs: self._called(inputs)[k], *self.split(x))
+
+        def called(*inputs: Any) -> list[Any]:
+            results = self._called(inputs)
+            return [results[k] for k in some]
+
+        _, pull = vjp(called, *self.split(x))
+        cotangents = self.outputs(cotangent)
         try:
-            return joined(pull(self.outputs(cotangent)[k]))
+            return joined(pull([cotangents[k] for k in some]))
         except Exception as error:
             raise RuleError(f"{type(error).__name__}: {error}") from error
 
