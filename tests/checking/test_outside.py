@@ -47,6 +47,12 @@ def test_what_is_smooth_at_such_a_matrix_is_judged_and_so_is_what_others_claim_t
         gradcheck(lambda a: cube(np.linalg.svd(a)[1]))
 
 
+def test_the_end_of_a_domain_excuses_no_other_entry():
+    power = op(lambda x: x**1.5).defvjp(x=lambda g, x: 3 * g * x**0.5)
+    with pytest.raises(GradientError, match=r"x\[1\] = 4"):
+        gradcheck(lambda x: np.sum(power(x)), np.array([0.0, 4.0]))
+
+
 def test_results_that_change_their_shape_all_around_are_not_judged():
     assert gradcheck(np.intersect1d).verdict == "pass"
     assert gradcheck(np.polydiv).verdict == "pass"

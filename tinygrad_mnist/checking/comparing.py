@@ -14,10 +14,7 @@ from tinygrad_mnist.checking.inputs import generic
 from tinygrad_mnist.checking.judging import STEPS, Judging, Verdicts, judge
 from tinygrad_mnist.checking.kinks import kinks_at
 from tinygrad_mnist.checking.measuring import LEVELS, Along, First, Second
-from tinygrad_mnist.checking.noise import (
-    above_noise,
-    jumps,
-)
+from tinygrad_mnist.checking.noise import above_noise, jumps
 from tinygrad_mnist.checking.outside import outside, overflows
 from tinygrad_mnist.checking.problem import RuleError, quiet
 from tinygrad_mnist.checking.promises import (

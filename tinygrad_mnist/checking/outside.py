@@ -35,7 +35,7 @@ def outside(problem: Problem) -> str | None:
     found = _refused(problem, problem.x) or _refused(problem, aside, SYMMETRIC)
     if found is not None:
         return found
-    if np.isnan([problem.value(problem.x + s * direction) for s in (-NEARER, NEARER)]).all(1).any():
+    if any(problem.changes_shape(problem.x + s * direction) for s in (-NEARER, NEARER)):
         return "results of another shape beside these inputs: a derivative does not apply there"
     if _stands_alone(problem, direction):
         return "results jump at these inputs: a derivative does not apply there"
@@ -48,17 +48,19 @@ def overflows(problem: Problem, derivative: Callable[[Vector], Vector]) -> bool:
     Then numbers that are nearly too large are on its way as well, and at a tenth of the inputs it
     is finite. What is NaN at a tie or beyond a bound is NaN by its rules.
     """
+    if np.isfinite(derivative(problem.x)).all():
+        return False
     huge: list[str] = []
 
     def look(op: Op, inputs: list[Any], out: Any) -> None:
         for leaf in flatten([inputs, out])[0]:
             number = np.asarray(raw(leaf))
-            if number.dtype.kind in "fc" and (_is_huge(np.abs(number))).any():
+            if number.dtype.kind in "fc" and _is_huge(np.abs(number)).any():
                 huge.append(op.name)
 
     with Switch(check=look):
-        here = derivative(problem.x)
-    if np.isfinite(here).all() or not huge:
+        derivative(problem.x.copy())  # computed anew, though it is known at the point itself
+    if not huge:
         return False
     smaller = problem.near(problem.x / 10)
     return bool(

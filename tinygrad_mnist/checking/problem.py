@@ -249,6 +249,13 @@ class Problem:
             return np.full_like(self.out, np.nan)
         return joined(results)
 
+    def changes_shape(self, x: Vector) -> bool:
+        """Return whether the function takes a vector and its results have other shapes there."""
+        try:
+            return [result.shape for result in self._results(x.copy())] != self.out_shapes
+        except Exception:  # noqa: BLE001 - as in `value`
+            return False
+
     def pull(self, x: Vector, cotangent: Vector) -> Vector:
         """Return the gradient of <cotangent, results> at a vector, as one; NaN as in `value`."""
         return self.pulls(x, [cotangent])[0]
@@ -270,17 +277,8 @@ class Problem:
         ------
         RuleError
         """
-
-        def called(*inputs: Any) -> list[Any]:
-            results = self._called(inputs)
-            return [results[k] for k in some]
-
-        _, pull = vjp(called, *self.split(x))
         cotangents = self.outputs(cotangent)
-        try:
-            return joined(pull([cotangents[k] for k in some]))
-        except Exception as error:
-            raise RuleError(f"{type(error).__name__}: {error}") from error
+        return joined(self._recorded(self.split(x), some)([cotangents[k] for k in some]))
 
     def gradients(self, arrays: Sequence[Any], cotangents: list[Any]) -> tuple[Any, ...]:
         """Return the gradient of <cotangents, results> by each input.
@@ -298,9 +296,16 @@ class Problem:
             raise OtherShapes
         return results
 
-    def _recorded(self, arrays: Sequence[Any]) -> Callable[[list[Any]], tuple[Any, ...]]:
-        """Return the function from cotangents of the results to the gradients of the inputs."""
-        _, pull = vjp(lambda *inputs: self._called(inputs), *arrays)
+    def _recorded(
+        self, arrays: Sequence[Any], some: Sequence[int] | None = None
+    ) -> Callable[[list[Any]], tuple[Any, ...]]:
+        """Return the function from cotangents of all or some results to the inputs' gradients."""
+
+        def called(*inputs: Any) -> list[Any]:
+            results = self._called(inputs)
+            return results if some is None else [results[k] for k in some]
+
+        _, pull = vjp(called, *arrays)
 
         def pulled(cotangents: list[Any]) -> tuple[Any, ...]:
             try:
